@@ -1,0 +1,3 @@
+"""The one place that states kbroker's version."""
+
+__version__ = "0.1.0"
