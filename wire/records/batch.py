@@ -48,6 +48,7 @@ __all__ = [
     "read_header",
     "stamp",
     "stamp_log_append_time",
+    "stamp_timestamp_type",
 ]
 
 INT16 = Struct(">h")
@@ -113,8 +114,16 @@ def stamp_log_append_time(
 
     As Kafka does, the base timestamp stays, and readers use the maximum (KIP-32).
     """
-    INT16.pack_into(buffer, position + ATTRIBUTES_AT, header.attributes | TIMESTAMP_TYPE_BIT)
     INT64.pack_into(buffer, position + MAX_TIMESTAMP_AT, timestamp_ms)
+    stamp_timestamp_type(buffer, position, header, log_append_time=True)
+
+
+def stamp_timestamp_type(
+    buffer: bytearray | memoryview, position: int, header: BatchHeader, *, log_append_time: bool
+) -> None:
+    """Say whose timestamps the batch has, the broker's or the producer's, and sum it up anew."""
+    bit = TIMESTAMP_TYPE_BIT if log_append_time else 0
+    INT16.pack_into(buffer, position + ATTRIBUTES_AT, header.attributes & ~TIMESTAMP_TYPE_BIT | bit)
     checksum = _checksum(buffer, position, position + header.size_bytes)
     UINT32.pack_into(buffer, position + CRC_AT, checksum)
 

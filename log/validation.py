@@ -1,0 +1,210 @@
+"""What a leader refuses before it appends: Kafka's checks of a Produce payload, from the header.
+
+The errors are those of Kafka 4.3.1's `ProduceRequest`, `UnifiedLog` and `LogValidator`, in their
+order. Kafka also walks through every record, compressed or not; this broker does so only for
+compacted topics, where each record needs a key. Elsewhere it believes the header, so that
+- malformed records inside a batch with a valid checksum are stored (Kafka: INVALID_RECORD);
+- timestamps are judged by the batch's base and maximum, not one by one, and the stored maximum is
+  what the producer claims (Kafka corrects it).
+
+Counterpart: `log.producer_state` judges sequence numbers, after these checks.
+"""
+
+from typing import NamedTuple
+
+from log.log_config import LogConfig
+from wire.errors import ErrorCode, KafkaError, WireError
+from wire.records.batch import (
+    BatchHeader,
+    crc_is_valid,
+    read_header,
+    stamp_log_append_time,
+    stamp_timestamp_type,
+)
+from wire.records.batch_header import (
+    CURRENT_MAGIC,
+    DELETE_HORIZON_BIT,
+    LENGTH_END,
+    MAGIC_AT,
+    MIN_LEGACY_LENGTH,
+    NO_TIMESTAMP,
+)
+from wire.records.record import iterate_records
+
+LOG_APPEND_TIME = "LogAppendTime"
+COMPACT = "compact"
+MAX_KEY_CHECK_BYTES = 64 << 20
+"""How far a compressed batch for a compacted topic may expand while its keys are looked for."""
+
+
+class ValidBatch(NamedTuple):
+    """A batch that may be appended. `records` is the part of the payload to write."""
+
+    header: BatchHeader
+    records: memoryview
+    log_append_time_ms: int
+    """-1 where the producer's own timestamps stand (CreateTime)."""
+
+
+def validate_produced(
+    payload: memoryview,
+    *,
+    config: LogConfig,
+    now_ms: int,
+    transactional_id_given: bool = False,
+    internal: bool = False,
+    crc_verified: bool = False,
+) -> ValidBatch:
+    """Check the payload of one partition of a Produce request, and stamp the append time into it.
+
+    `payload` must be writable where the topic's timestamps are the broker's. `internal` is for the
+    broker's own batches (offsets, markers): control batches and missing sequences are right there.
+    `crc_verified` says that the caller has checked the checksum already, in a thread. Raises
+    `KafkaError`; nothing has been changed then.
+    """
+    header = _only_batch(payload)
+    if not internal and header.base_offset != 0:
+        raise _invalid(f"the base offset must be 0, not {header.base_offset}")
+    size = header.size_bytes
+    if size > config.max_message_bytes:
+        raise KafkaError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"the batch has {size} bytes, max.message.bytes is {config.max_message_bytes}",
+        )
+    if not crc_verified and not crc_is_valid(payload, 0, header):
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "the checksum does not match")
+    _check_compression(header)
+    if not internal:
+        _check_client_header(header, transactional_id_given=transactional_id_given)
+        _check_timestamps(header, config, now_ms)
+    records = payload[:size]
+    if COMPACT in config.cleanup_policy and not header.is_control:
+        _check_keys(records)
+    if size > config.segment_bytes:
+        raise KafkaError(
+            ErrorCode.RECORD_LIST_TOO_LARGE,
+            f"the batch has {size} bytes, segment.bytes is {config.segment_bytes}",
+        )
+    if config.message_timestamp_type == LOG_APPEND_TIME:
+        stamp_log_append_time(records, 0, header, now_ms)
+        return ValidBatch(read_header(records), records, now_ms)
+    if header.has_log_append_time:
+        # Kafka takes such a batch with its maximum as everyone's timestamp, then forgets the type.
+        stamp_timestamp_type(records, 0, header, log_append_time=False)
+        header = read_header(records)
+    return ValidBatch(header, records, -1)
+
+
+def validate_replicated(payload: memoryview, *, next_offset: int) -> list[tuple[int, BatchHeader]]:
+    """`(position, header)` of the whole batches that a leader sent; a cut tail is left out.
+
+    Raises CORRUPT_MESSAGE at a bad checksum, length or format, and INVALID_RECORD at offsets that
+    do not ascend from `next_offset` on (gaps are right: compaction leaves them).
+    """
+    batches = []
+    position = 0
+    while (size := _whole_batch_size(payload, position)) is not None:
+        header = _header_of_magic_2(payload, position)
+        if not crc_is_valid(payload, position, header):
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"bad checksum at {header.base_offset}")
+        if not next_offset <= header.base_offset <= header.last_offset:
+            raise _invalid(f"offsets {header.base_offset} to {header.last_offset} do not ascend")
+        next_offset = header.next_offset
+        batches.append((position, header))
+        position += size
+    return batches
+
+
+def _invalid(detail: str) -> KafkaError:
+    return KafkaError(ErrorCode.INVALID_RECORD, detail)
+
+
+def _only_batch(payload: memoryview) -> BatchHeader:
+    size = _whole_batch_size(payload, 0)
+    if size is None:
+        raise _invalid("a partition's payload must hold one whole record batch")
+    header = _header_of_magic_2(payload, 0)
+    # Kafka leaves out a second batch that is cut, and refuses a whole one.
+    if size != len(payload) and _whole_batch_size(payload, size) is not None:
+        raise _invalid("a partition's payload must hold exactly one record batch")
+    return header
+
+
+def _whole_batch_size(payload: memoryview, position: int) -> int | None:
+    """The size of the batch of any format at `position`, None if it is cut."""
+    remaining = len(payload) - position
+    if remaining < LENGTH_END:
+        return None
+    length = int.from_bytes(payload[position + 8 : position + LENGTH_END], "big", signed=True)
+    if length < MIN_LEGACY_LENGTH:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"batch length {length} is too small")
+    if remaining <= MAGIC_AT:
+        return None
+    if payload[position + MAGIC_AT] > CURRENT_MAGIC:
+        raise KafkaError(
+            ErrorCode.CORRUPT_MESSAGE, f"unknown batch format {payload[position + MAGIC_AT]}"
+        )
+    size = length + LENGTH_END
+    return size if size <= remaining else None
+
+
+def _header_of_magic_2(payload: memoryview, position: int) -> BatchHeader:
+    magic = payload[position + MAGIC_AT]
+    if magic != CURRENT_MAGIC:
+        raise _invalid(f"batches must have format {CURRENT_MAGIC}, not {magic}")
+    try:
+        return read_header(payload, position)
+    except WireError as error:
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
+
+
+def _check_compression(header: BatchHeader) -> None:
+    try:
+        _ = header.compression
+    except WireError as error:
+        # Kafka trips over an exception here; the answer is the same.
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from None
+
+
+def _check_client_header(header: BatchHeader, *, transactional_id_given: bool) -> None:
+    if header.is_transactional and not transactional_id_given:
+        raise KafkaError(
+            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transaction needs an id"
+        )
+    count = header.record_count
+    if count <= 0 or count != header.last_offset_delta + 1:
+        raise _invalid(f"{count} records do not span {header.last_offset_delta + 1} offsets")
+    if header.is_control:
+        raise _invalid("clients may not write control records")
+    if header.has_producer_id and header.base_sequence < 0:
+        raise _invalid(f"producer {header.producer_id} sent sequence {header.base_sequence}")
+
+
+def _check_timestamps(header: BatchHeader, config: LogConfig, now_ms: int) -> None:
+    if config.message_timestamp_type == LOG_APPEND_TIME:
+        if header.has_log_append_time:
+            raise _bad_timestamp("a producer may not claim log append time")
+        return
+    if header.has_log_append_time and header.max_timestamp == NO_TIMESTAMP:
+        raise _bad_timestamp("a producer may not claim log append time")
+    earliest = now_ms - config.message_timestamp_before_max_ms
+    latest = now_ms + config.message_timestamp_after_max_ms
+    stamps = [header.max_timestamp]
+    if not header.has_log_append_time and not header.attributes & DELETE_HORIZON_BIT:
+        stamps.append(header.base_timestamp)
+    for timestamp in stamps:
+        if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
+            raise _bad_timestamp(f"timestamp {timestamp} is not within [{earliest}, {latest}]")
+
+
+def _bad_timestamp(detail: str) -> KafkaError:
+    return KafkaError(ErrorCode.INVALID_TIMESTAMP, detail)
+
+
+def _check_keys(records: memoryview) -> None:
+    try:
+        for record in iterate_records(records, max_decompressed_bytes=MAX_KEY_CHECK_BYTES):
+            if record.key is None:
+                raise _invalid("a compacted topic takes no record without a key")
+    except WireError as error:
+        raise _invalid(str(error)) from None
