@@ -173,7 +173,7 @@ def decode_meta_properties(data: bytes, path: str) -> MetaProperties:
 
 
 def _escape(value: str) -> str:
-    """As java.util.Properties stores a value; ids hold none of these characters but for oddities."""
+    """As java.util.Properties stores a value; usual ids hold none of these characters."""
     return "".join("\\" + character if character in "\\:=#!" else character for character in value)
 
 
