@@ -1,0 +1,50 @@
+"""One file per API, generated once from the protocol's facts, and the table of them all.
+
+`wire.frame` looks messages up by key here; a broker's handlers import what they serve themselves.
+"""
+
+from wire.api_key import ApiKey
+from wire.messages import (
+    api_versions,
+    create_topics,
+    delete_topics,
+    describe_cluster,
+    fetch,
+    find_coordinator,
+    init_producer_id,
+    list_offsets,
+    metadata,
+    offset_commit,
+    offset_fetch,
+    offset_for_leader_epoch,
+    produce,
+)
+from wire.schema import Request, Response
+
+MESSAGES: dict[ApiKey, tuple[type[Request], type[Response]]] = {
+    ApiKey.PRODUCE: (produce.ProduceRequest, produce.ProduceResponse),
+    ApiKey.FETCH: (fetch.FetchRequest, fetch.FetchResponse),
+    ApiKey.LIST_OFFSETS: (list_offsets.ListOffsetsRequest, list_offsets.ListOffsetsResponse),
+    ApiKey.METADATA: (metadata.MetadataRequest, metadata.MetadataResponse),
+    ApiKey.OFFSET_COMMIT: (offset_commit.OffsetCommitRequest, offset_commit.OffsetCommitResponse),
+    ApiKey.OFFSET_FETCH: (offset_fetch.OffsetFetchRequest, offset_fetch.OffsetFetchResponse),
+    ApiKey.FIND_COORDINATOR: (
+        find_coordinator.FindCoordinatorRequest,
+        find_coordinator.FindCoordinatorResponse,
+    ),
+    ApiKey.API_VERSIONS: (api_versions.ApiVersionsRequest, api_versions.ApiVersionsResponse),
+    ApiKey.CREATE_TOPICS: (create_topics.CreateTopicsRequest, create_topics.CreateTopicsResponse),
+    ApiKey.DELETE_TOPICS: (delete_topics.DeleteTopicsRequest, delete_topics.DeleteTopicsResponse),
+    ApiKey.INIT_PRODUCER_ID: (
+        init_producer_id.InitProducerIdRequest,
+        init_producer_id.InitProducerIdResponse,
+    ),
+    ApiKey.OFFSET_FOR_LEADER_EPOCH: (
+        offset_for_leader_epoch.OffsetForLeaderEpochRequest,
+        offset_for_leader_epoch.OffsetForLeaderEpochResponse,
+    ),
+    ApiKey.DESCRIBE_CLUSTER: (
+        describe_cluster.DescribeClusterRequest,
+        describe_cluster.DescribeClusterResponse,
+    ),
+}
