@@ -1,0 +1,158 @@
+"""Keys of Kafka's that have no meaning here: accepted with one warning line, so that files start.
+
+A name that ends in a dot stands for every key that begins with it. The second table holds the keys
+that are refused instead, because starting without what they ask for would be dangerous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    "there is no controller quorum: cluster metadata is in SQLite": (
+        "process.roles",
+        "controller.",
+        "metadata.log.",
+        "metadata.max.",
+        "initial.broker.registration.timeout.ms",
+        "broker.heartbeat.interval.ms",
+        "broker.session.timeout.ms",
+        "early.start.listeners",
+        "unstable.",
+    ),
+    "there is no ZooKeeper": (
+        "zookeeper.",
+        "broker.id.generation.enable",
+        "reserved.broker.max.id",
+        "control.plane.listener.name",
+    ),
+    "one event loop serves all requests: there are no thread pools to size": (
+        "num.network.threads",
+        "num.io.threads",
+        "num.replica.fetchers",
+        "num.replica.alter.log.dirs.threads",
+        "num.recovery.threads.per.data.dir",
+        "background.threads",
+        "queued.max.requests",
+        "group.coordinator.threads",
+        "group.coordinator.background.threads",
+        "group.coordinator.append.linger.ms",
+        "group.coordinator.cached.buffer.max.bytes",
+        "offsets.load.buffer.size",
+        "transaction.state.log.load.buffer.size",
+        "log.cleaner.threads",
+        "log.cleaner.io.buffer.size",
+        "log.cleaner.io.buffer.load.factor",
+        "log.cleaner.io.max.bytes.per.second",
+        "add.partitions.to.txn.retry.backoff.ms",
+        "add.partitions.to.txn.retry.backoff.max.ms",
+    ),
+    "waiting requests need no purging": (
+        "producer.purgatory.purge.interval.requests",
+        "fetch.purgatory.purge.interval.requests",
+        "share.fetch.purgatory.purge.interval.requests",
+        "delete.records.purgatory.purge.interval.requests",
+    ),
+    "the operating system sizes socket buffers": (
+        "socket.send.buffer.bytes",
+        "socket.receive.buffer.bytes",
+        "socket.connection.setup.timeout.ms",
+        "socket.connection.setup.timeout.max.ms",
+        "replica.socket.receive.buffer.bytes",
+        "replica.socket.timeout.ms",
+    ),
+    "internal topics keep the compression that the coordinator chooses": (
+        "offsets.topic.compression.codec",
+    ),
+    "TLS and SASL are not served: a listener that asks for them is refused": (
+        "ssl.",
+        "sasl.",
+        "security.",
+        "listener.name.",
+        "principal.builder.class",
+        "connection.failed.authentication.delay.ms",
+        "connections.max.reauth.ms",
+        "delegation.token.",
+        "password.encoder.",
+    ),
+    "connections are limited in number only, by max.connections": (
+        "max.connection.creation.rate",
+        "max.connections.per.ip",
+        "max.connections.per.ip.overrides",
+    ),
+    "there are no quotas and no throttling": (
+        "quota.",
+        "replication.quota.",
+        "alter.log.dirs.replication.quota.",
+        "client.quota.callback.class",
+        "leader.replication.throttled.rate",
+        "follower.replication.throttled.rate",
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+    ),
+    "there is no tiered storage": (
+        "remote.",
+        "log.local.retention.bytes",
+        "log.local.retention.ms",
+        "follower.fetch.last.tiered.offset.enable",
+    ),
+    "share groups and streams groups are not served": (
+        "group.share.",
+        "group.streams.",
+        "share.coordinator.",
+    ),
+    "assignments are computed at once": (
+        "group.consumer.assignment.interval.ms",
+        "group.consumer.min.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ),
+    "preferred leaders are not restored on a timer": (
+        "auto.leader.rebalance.enable",
+        "leader.imbalance.check.interval.seconds",
+        "leader.imbalance.per.broker.percentage",
+    ),
+    "a failed or cordoned data directory is not reported to a controller": (
+        "log.dir.failure.timeout.ms",
+        "cordoned.log.dirs",
+    ),
+    "two-phase commit is not served": ("transaction.two.phase.commit.enable",),
+    "Java classes cannot be loaded": (
+        "config.providers",
+        "config.providers.",
+        "metric.reporters",
+        "metrics.",
+        "kafka.metrics.",
+        "auto.include.jmx.reporter",
+        "replica.selector.class",
+        "create.topic.policy.class.name",
+        "alter.config.policy.class.name",
+        "telemetry.max.bytes",
+    ),
+    "it belongs to an older Kafka and has no effect in Kafka 4 either": (
+        "port",
+        "host.name",
+        "advertised.port",
+        "advertised.host.name",
+        "inter.broker.protocol.version",
+        "log.message.format.version",
+        "log.message.downconversion.enable",
+        "log.message.timestamp.difference.max.ms",
+        "controlled.shutdown.max.retries",
+        "controlled.shutdown.retry.backoff.ms",
+        "offsets.commit.required.acks",
+        "eligible.leader.replicas.enable",
+        "group.coordinator.new.enable",
+    ),
+}
+
+REFUSED: Mapping[str, str] = {
+    "authorizer.class.name": "access control is not served: every client could do everything",
+}
+
+
+def why_ignored(name: str) -> str | None:
+    """Why Kafka's key `name` has no meaning here; None when it is not one of them."""
+    for reason, names in IGNORED.items():
+        for pattern in names:
+            if name == pattern or (pattern.endswith(".") and name.startswith(pattern)):
+                return reason
+    return None
