@@ -1,0 +1,113 @@
+"""Find the bytes of a fetch in a log's segments, without decoding a record.
+
+`BoundaryCache` remembers where the last few reads and flushes ended, in bytes: a consumer that
+follows the log starts where it stopped, and the high watermark is where a flush ended, so tailing
+needs neither an index nor a look into the file.
+"""
+
+from __future__ import annotations
+
+from log.scan import Place
+from log.segment import Segment
+from log.segments import Segments
+from wire.records.batch_header import LENGTH_END
+from wire.records.file_slice import FileSlice
+
+MAX_BOUNDARIES = 16
+
+
+class BoundaryCache:
+    """Offset -> `(segment, position)` of the batch that starts there. Mutable, bounded."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        self._places: dict[int, tuple[Segment, int]] = {}
+
+    def note(self, offset: int, segment: Segment, position: int) -> None:
+        places = self._places
+        if offset not in places and len(places) >= MAX_BOUNDARIES:
+            del places[next(iter(places))]  # the oldest
+        places[offset] = (segment, position)
+
+    def get(self, offset: int) -> tuple[Segment, int] | None:
+        return self._places.get(offset)
+
+    def clear(self) -> None:
+        """After a truncation, a roll or a deletion: positions mean something else."""
+        self._places.clear()
+
+
+def read_slice(
+    segments: Segments,
+    boundaries: BoundaryCache,
+    *,
+    start_offset: int,
+    max_bytes: int,
+    upper_bound_offset: int,
+    log_end_offset: int,
+    at_least_one_batch: bool,
+) -> FileSlice | None:
+    """See `PartitionLog.read`; `start_offset` is in range and below `upper_bound_offset`."""
+    found = boundaries.get(start_offset) or _locate(segments, start_offset)
+    if found is None:
+        return None
+    segment, start = found
+    end = _end_position(segments, boundaries, segment, upper_bound_offset, log_end_offset)
+    size = end - start
+    if size <= 0:
+        return None
+    log = segment.log()
+    if size > max_bytes:
+        first = int.from_bytes(log.read_at(start + 8, 4), "big") + LENGTH_END
+        if first > max_bytes:
+            if not at_least_one_batch:
+                return None
+            max_bytes = first
+        size = min(size, max_bytes)
+    if size == end - start:
+        boundaries.note(_end_offset(segments, segment, upper_bound_offset), segment, end)
+    log.retain()
+    return FileSlice(log, start, size)
+
+
+def _locate(segments: Segments, offset: int) -> tuple[Segment, int] | None:
+    segment: Segment | None = segments.floor(offset)
+    while segment is not None:
+        segments.touch(segment)
+        place: Place | None = segment.place_of(offset)
+        if place is not None:
+            return segment, place.position
+        # Compaction leaves gaps: the batch may be the first one of a later segment.
+        segment = segments.after(segment)
+    return None
+
+
+def _end_position(
+    segments: Segments,
+    boundaries: BoundaryCache,
+    segment: Segment,
+    upper_bound_offset: int,
+    log_end_offset: int,
+) -> int:
+    """Where the bytes of `segment` below the bound end; a batch across the bound stays out."""
+    if upper_bound_offset >= log_end_offset:
+        return segment.size
+    known = boundaries.get(upper_bound_offset)
+    if known is not None and known[0] is segment:
+        return known[1]
+    following = segments.after(segment)
+    if following is not None and following.base_offset <= upper_bound_offset:
+        return segment.size
+    place = segment.place_of(upper_bound_offset)
+    if place is None:
+        return segment.size
+    boundaries.note(upper_bound_offset, segment, place.position)
+    return place.position
+
+
+def _end_offset(segments: Segments, segment: Segment, upper_bound_offset: int) -> int:
+    following = segments.after(segment)
+    if following is None:
+        return upper_bound_offset
+    return min(upper_bound_offset, following.base_offset)

@@ -1,0 +1,323 @@
+"""One segment: a `.log` file and its indexes, from a base offset on.
+
+The names and formats are Kafka's. A segment that is not active any more opens its files when
+somebody reads it and gives them back on `forget`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from log.file_system import Buffer, File, FileSystem
+from log.log_config import LogConfig
+from log.offset_index import OffsetIndex
+from log.scan import Place, iterate_places, iterate_whole
+from log.time_index import NO_TIMESTAMP, TimeIndex
+from log.transaction_index import TransactionIndex
+
+LOG_SUFFIX = ".log"
+INDEX_SUFFIX = ".index"
+TIME_INDEX_SUFFIX = ".timeindex"
+TRANSACTION_INDEX_SUFFIX = ".txnindex"
+DELETED_SUFFIX = ".deleted"
+SUFFIXES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
+# An index entry holds 4 bytes, of which Kafka uses 31 bits, for an offset.
+MAX_RELATIVE_OFFSET = (1 << 31) - 1
+
+
+def segment_path(directory: str, base_offset: int, suffix: str) -> str:
+    return f"{directory}/{base_offset:020d}{suffix}"
+
+
+class Segment:
+    """Mutable; owned by its `PartitionLog`.
+
+    `max_timestamp`, `offset_of_max_timestamp` and what is said of the first batch are known for
+    the active segment; others are asked `largest_timestamp()`.
+    """
+
+    __slots__ = (
+        "_bytes_since_index",
+        "_directory",
+        "_file_system",
+        "_first_timestamp",
+        "_log",
+        "base_offset",
+        "created_ms",
+        "max_timestamp",
+        "offset_index",
+        "offset_of_max_timestamp",
+        "size",
+        "time_index",
+        "transaction_index",
+    )
+
+    def __init__(
+        self,
+        file_system: FileSystem,
+        directory: str,
+        base_offset: int,
+        *,
+        created_ms: int,
+        sizes: dict[str, int],
+    ) -> None:
+        """`sizes`: suffix -> bytes of the files that exist already."""
+        self.base_offset = base_offset
+        self.created_ms = created_ms
+        self.size = sizes.get(LOG_SUFFIX, 0)
+        self._file_system = file_system
+        self._directory = directory
+        self._log: File | None = None
+        self.offset_index = OffsetIndex(
+            file_system,
+            self.path(INDEX_SUFFIX),
+            base_offset=base_offset,
+            size=sizes.get(INDEX_SUFFIX, 0),
+        )
+        self.time_index = TimeIndex(
+            file_system,
+            self.path(TIME_INDEX_SUFFIX),
+            base_offset=base_offset,
+            size=sizes.get(TIME_INDEX_SUFFIX, 0),
+        )
+        self.transaction_index = TransactionIndex(
+            file_system,
+            self.path(TRANSACTION_INDEX_SUFFIX),
+            exists=TRANSACTION_INDEX_SUFFIX in sizes,
+        )
+        self.max_timestamp = NO_TIMESTAMP
+        self.offset_of_max_timestamp = base_offset
+        self._first_timestamp: int | None = None
+        self._bytes_since_index = 0
+
+    def path(self, suffix: str) -> str:
+        return segment_path(self._directory, self.base_offset, suffix)
+
+    def log(self) -> File:
+        """The open `.log` file; created where missing."""
+        if self._log is None:
+            self._log = self._file_system.open(self.path(LOG_SUFFIX), create=True)
+        return self._log
+
+    # --- appending ---
+
+    def append(
+        self, data: Buffer, *, last_offset: int, max_timestamp: int, index_interval_bytes: int
+    ) -> None:
+        """Append one batch. An OSError leaves the segment as it was (see `File.append`)."""
+        indexed = self._bytes_since_index > index_interval_bytes
+        if indexed:
+            self.offset_index.file.write_when_due()
+            self.time_index.file.write_when_due()
+        log = self._log
+        assert log is not None
+        position = log.append(data)
+        self.size = log.size
+        if max_timestamp > self.max_timestamp:
+            self.max_timestamp = max_timestamp
+            self.offset_of_max_timestamp = last_offset
+        if indexed:
+            self.offset_index.append(last_offset, position)
+            self.time_index.append(self.max_timestamp, self.offset_of_max_timestamp)
+            self._bytes_since_index = 0
+        self._bytes_since_index += len(data)
+        if position == 0:
+            self._first_timestamp = max_timestamp
+
+    def append_several(
+        self, data: Buffer, places: list[Place], *, index_interval_bytes: int
+    ) -> None:
+        """Append whole batches with one write; `places` are relative to the start of `data`."""
+        self.offset_index.file.write_when_due()
+        self.time_index.file.write_when_due()
+        start = self.log().append(data)
+        self.size = self.log().size
+        for place in places:
+            self.note(
+                place._replace(position=start + place.position),
+                index_interval_bytes=index_interval_bytes,
+            )
+
+    def note(self, place: Place, *, index_interval_bytes: int) -> None:
+        """Enter a batch that is in the file already into what is kept in memory."""
+        if place.max_timestamp > self.max_timestamp:
+            self.max_timestamp = place.max_timestamp
+            self.offset_of_max_timestamp = place.last_offset
+        if self._bytes_since_index > index_interval_bytes:
+            self.offset_index.append(place.last_offset, place.position)
+            self.time_index.append(self.max_timestamp, self.offset_of_max_timestamp)
+            self._bytes_since_index = 0
+        self._bytes_since_index += place.size
+        if place.position == 0:
+            self._first_timestamp = place.max_timestamp
+
+    def must_roll_for(
+        self,
+        size: int,
+        *,
+        last_offset: int,
+        max_timestamp: int,
+        now_ms: int,
+        config: LogConfig,
+        jitter_ms: int,
+    ) -> bool:
+        """Kafka's LogSegment.shouldRoll, for a batch or more of `size` bytes."""
+        if self.size == 0:
+            return last_offset - self.base_offset > MAX_RELATIVE_OFFSET
+        return (
+            self.size + size > config.segment_bytes
+            or self._waited_ms(max_timestamp, now_ms) > config.segment_ms - jitter_ms
+            or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
+            or self.time_index.entry_count >= config.segment_index_bytes // 12 - 1
+            or self.offset_index.entry_count >= config.segment_index_bytes // 8
+        )
+
+    def _waited_ms(self, max_timestamp: int, now_ms: int) -> int:
+        first = self._first_timestamp
+        if first is None:
+            first = self._read_first_timestamp()
+        if first < 0:
+            return now_ms - self.created_ms
+        # By record time, so that a replay of old data makes the same segments (KIP-33).
+        return (max_timestamp if max_timestamp >= 0 else now_ms) - first
+
+    def first_timestamp(self) -> int:
+        """The largest timestamp of the first batch, -1 without one."""
+        if self._first_timestamp is None:
+            return self._read_first_timestamp()
+        return self._first_timestamp
+
+    def _read_first_timestamp(self) -> int:
+        for place in iterate_places(self.log(), 0, self.size):
+            self._first_timestamp = place.max_timestamp
+            return place.max_timestamp
+        return NO_TIMESTAMP
+
+    # --- looking up ---
+
+    def place_of(self, offset: int) -> Place | None:
+        """The first batch that ends at or behind `offset`; None if every one ends before it."""
+        for place in iterate_places(self.log(), self.offset_index.lookup(offset), self.size):
+            if place.last_offset >= offset:
+                return place
+        return None
+
+    def place_of_timestamp(self, timestamp: int, *, least_offset: int) -> Place | None:
+        """The first batch at or behind `least_offset` with a record at or past `timestamp`."""
+        start = max(self.time_index.lookup(timestamp), least_offset)
+        for place in iterate_places(self.log(), self.offset_index.lookup(start), self.size):
+            if place.max_timestamp >= timestamp and place.last_offset >= least_offset:
+                return place
+        return None
+
+    def largest_timestamp(self) -> tuple[int, int]:
+        """`(timestamp, offset)`; the offset is the last one of the batch. `(-1, ...)` if none."""
+        if self.max_timestamp >= 0:
+            return self.max_timestamp, self.offset_of_max_timestamp
+        self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+        return self.max_timestamp, self.offset_of_max_timestamp
+
+    def last_place(self) -> Place | None:
+        """The last batch, found from the last index entry on. None in an empty segment."""
+        _, position = self.offset_index.last_entry()
+        last = None
+        for place in iterate_places(self.log(), position, self.size):
+            last = place
+        return last
+
+    # --- opening, rebuilding, cutting ---
+
+    def resume(self, last: Place) -> None:
+        """Become the active segment of a log that was closed cleanly."""
+        self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+        if last.max_timestamp > self.max_timestamp:
+            self.max_timestamp, self.offset_of_max_timestamp = last.max_timestamp, last.last_offset
+        self._bytes_since_index = self.size - self.offset_index.last_entry()[1]
+
+    def indexes_are_sane(self) -> bool:
+        return self.offset_index.is_sane(self.size) and self.time_index.is_sane()
+
+    def rebuild_indexes(self, *, index_interval_bytes: int) -> None:
+        """Make the offset and time index anew from the log file, which is trusted."""
+        self.clear_indexes()
+        for place in iterate_places(self.log(), 0, self.size):
+            self.note(place, index_interval_bytes=index_interval_bytes)
+
+    def clear_indexes(self) -> None:
+        self.offset_index.clear()
+        self.time_index.clear()
+        self.max_timestamp, self.offset_of_max_timestamp = NO_TIMESTAMP, self.base_offset
+        self._first_timestamp = None
+        self._bytes_since_index = 0
+
+    def truncate(self, position: int, *, end_offset: int, index_interval_bytes: int) -> None:
+        """Cut the log file at `position`, where the batch of `end_offset` starts; durable.
+
+        The file is flushed before anything else is appended: else a crash could leave old batches
+        behind new ones.
+        """
+        log = self.log()
+        log.truncate(position)
+        log.flush()
+        self.size = position
+        self.offset_index.truncate(position)
+        self.time_index.truncate(end_offset)
+        self.transaction_index.truncate(end_offset)
+        self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+        if position == 0:
+            self._first_timestamp = None
+        _, indexed_position = self.offset_index.last_entry()
+        self._bytes_since_index = 0
+        for place in iterate_places(log, indexed_position, position):
+            self._bytes_since_index += place.size
+            if place.max_timestamp > self.max_timestamp:
+                self.max_timestamp = place.max_timestamp
+                self.offset_of_max_timestamp = place.last_offset
+
+    # --- the end of a segment ---
+
+    def seal(self) -> None:
+        """Write what the indexes hold back: at a roll, and before the log closes."""
+        if self.max_timestamp >= 0:
+            self.time_index.append(self.max_timestamp, self.offset_of_max_timestamp)
+        self.offset_index.file.write()
+        self.time_index.file.write()
+
+    def files(self) -> list[File]:
+        """What has to be flushed for a sealed segment."""
+        files = [self.log(), self.offset_index.file.file(), self.time_index.file.file()]
+        if self.transaction_index.exists:
+            files.append(self.transaction_index.file())
+        return files
+
+    def forget(self) -> None:
+        """Give back descriptors and memory of a sealed segment."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self.offset_index.forget()
+        self.time_index.forget()
+        self.transaction_index.forget()
+
+    def delete(self) -> list[str]:
+        """Rename the files to `.deleted` and let go of them; the paths to remove later.
+
+        Slices that were handed out stay readable: they hold the file.
+        """
+        self.offset_index.file.drop()
+        self.time_index.file.drop()
+        self.forget()
+        paths = []
+        for suffix in SUFFIXES:
+            with contextlib.suppress(FileNotFoundError):
+                self._file_system.rename(self.path(suffix), self.path(suffix) + DELETED_SUFFIX)
+                paths.append(self.path(suffix) + DELETED_SUFFIX)
+        return paths
+
+
+def next_offset_of(segment: Segment) -> int:
+    """The offset behind the last whole and sound batch, by a full scan (a `.swap` file, a tool)."""
+    next_offset = segment.base_offset
+    for batch in iterate_whole(segment.log(), 0, segment.size):
+        next_offset = batch.header.next_offset
+    return next_offset

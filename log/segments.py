@@ -1,0 +1,135 @@
+"""The segments of one log in order, and the files of theirs that wait for removal."""
+
+from __future__ import annotations
+
+import contextlib
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from log.file_system import FileSystem
+from log.segment import Segment
+
+# Sealed segments of one log that keep their descriptors and indexes for readers.
+MAX_WARM_SEGMENTS = 2
+
+
+class Segments:
+    """Mutable; never empty once its log is open. The last one is the active one."""
+
+    __slots__ = (
+        "_bases",
+        "_deleted",
+        "_directory",
+        "_file_system",
+        "_segments",
+        "_warm",
+        "active",
+        "directory_changes",
+        "unflushed",
+    )
+
+    def __init__(self, file_system: FileSystem, directory: str) -> None:
+        self._file_system = file_system
+        self._directory = directory
+        self._segments: list[Segment] = []
+        self._bases: list[int] = []
+        self._warm: list[Segment] = []
+        self._deleted: list[tuple[int | None, str]] = []
+        self.unflushed: list[Segment] = []
+        """Sealed since the recovery point, in order."""
+        self.directory_changes = 0
+        """Counts created and renamed files: the directory is durable up to some count."""
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._segments)
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    @property
+    def first(self) -> Segment:
+        return self._segments[0]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self._segments)
+
+    def add(self, segment: Segment) -> None:
+        assert not self._bases or self._bases[-1] < segment.base_offset
+        self._segments.append(segment)
+        self._bases.append(segment.base_offset)
+        self.active = segment
+
+    def create(self, base_offset: int, *, now_ms: int) -> Segment:
+        """A new active segment. An OSError leaves the old one active."""
+        segment = Segment(
+            self._file_system, self._directory, base_offset, created_ms=now_ms, sizes={}
+        )
+        segment.log()
+        self.directory_changes += 1
+        self.add(segment)
+        return segment
+
+    def floor(self, offset: int) -> Segment:
+        """The segment that contains `offset`, or the first."""
+        return self._segments[max(0, bisect_right(self._bases, offset) - 1)]
+
+    def after(self, segment: Segment) -> Segment | None:
+        slot = bisect_right(self._bases, segment.base_offset)
+        return self._segments[slot] if slot < len(self._segments) else None
+
+    def from_offset(self, offset: int) -> list[Segment]:
+        """The segments from the one that contains `offset` on."""
+        return self._segments[max(0, bisect_right(self._bases, offset) - 1) :]
+
+    def touch(self, segment: Segment) -> None:
+        """Note that a reader uses it; the sealed one used longest ago gives back its memory."""
+        if segment is self.active or (self._warm and self._warm[-1] is segment):
+            return
+        if segment in self._warm:
+            self._warm.remove(segment)
+        self._warm.append(segment)
+        if len(self._warm) > MAX_WARM_SEGMENTS:
+            coldest = self._warm.pop(0)
+            if coldest is not self.active and coldest not in self.unflushed:
+                coldest.forget()
+
+    def flushed_below(self, offset: int) -> None:
+        """Forget which sealed segments wait for a flush, of those that end at or before it."""
+        while self.unflushed:
+            following = self.after(self.unflushed[0])
+            if following is None or following.base_offset > offset:
+                return
+            segment = self.unflushed.pop(0)
+            if segment not in self._warm:
+                segment.forget()
+
+    def delete(self, segments: list[Segment]) -> None:
+        """Take these out, last first, and rename their files; `remove_deleted` does the rest."""
+        for segment in reversed(segments):
+            slot = self._bases.index(segment.base_offset)
+            paths = segment.delete()
+            self.directory_changes += 1
+            self._deleted += [(None, path) for path in paths]
+            del self._segments[slot], self._bases[slot]
+            self.unflushed = [other for other in self.unflushed if other is not segment]
+            self._warm = [other for other in self._warm if other is not segment]
+        if self._segments:
+            self.active = self._segments[-1]
+
+    def remove_deleted(self, *, now_ms: int, delay_ms: int) -> None:
+        """Remove renamed files once this many milliseconds have passed since the first call."""
+        keep: list[tuple[int | None, str]] = []
+        for due_ms, path in self._deleted:
+            if due_ms is None:
+                due_ms = now_ms + delay_ms
+            if due_ms > now_ms:
+                keep.append((due_ms, path))
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                self._file_system.remove(path)
+        self._deleted = keep
+
+    def close(self) -> None:
+        for segment in self._segments:
+            segment.forget()
