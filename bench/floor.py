@@ -26,6 +26,7 @@ import struct
 import sys
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import crc32c
 
@@ -139,9 +140,9 @@ class Connection(asyncio.BufferedProtocol):
         self.waits_for_room = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(1 << 20)
+        # A cast, since uvloop's transports do not inherit asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(1 << 20)
         # sendfile needs a descriptor of its own: the transport's may not be watched by others.
         self.socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
 
