@@ -1,0 +1,11 @@
+"""Real clients over real TCP: every scenario is written once and runs with every client.
+
+drivers/        one program per client library, all speaking drivers/protocol.py over stdin and stdout
+client.py       the abstract client that scenarios use: starts a driver and calls it
+clients.py      the table of clients: program, environment, and what each cannot do, with the reason
+targets.py      what is under test: a kbroker process or Apache Kafka (`--target process|kafka`)
+batch_probe.py  reads batch headers over a bare socket: what was really stored
+scenarios.py    the `scenario` mark: a title, and the features that it needs
+table.py        docs/interop.md from the results of a run
+test_*.py       the scenarios
+"""

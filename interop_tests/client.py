@@ -1,0 +1,217 @@
+"""The abstract client: one driver process, called with Python values; its counterpart is drivers/protocol.py."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from interop_tests.clients import ClientSpec
+from interop_tests.drivers.protocol import (
+    OPERATION_TIMEOUT_S,
+    ClientError,
+    Position,
+    Received,
+    Record,
+    Sent,
+    received_from_json,
+    record_to_json,
+)
+
+DRIVERS = Path(__file__).resolve().parent / "drivers"
+ANSWER_TIMEOUT_S = OPERATION_TIMEOUT_S + 30.0
+"""A driver that has not even reported TIMED_OUT by then is ended."""
+
+UNLIMITED_FETCH_BYTES = 50 << 20
+
+
+class Answer:
+    """An operation under way; `wait` gives its result or raises ClientError."""
+
+    def __init__(self, client: Client, operation: str) -> None:
+        self._client = client
+        self._operation = operation
+
+    def wait(self) -> Any:
+        line = self._client.read_answer()
+        if not line:
+            raise ClientError("DRIVER_ENDED", f"no answer to {self._operation}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ClientError(answer["error"]["name"], answer["error"]["detail"])
+        return answer["result"]
+
+
+class Consumer:
+    """An open consumer with its partitions assigned and its positions resolved."""
+
+    def __init__(self, client: Client, handle: int) -> None:
+        self._client = client
+        self._handle = handle
+
+    def poll(self, count: int) -> list[Received]:
+        """Exactly `count` more records, in each partition's order; ClientError when they do not come."""
+        return _received(self._client.start("poll", handle=self._handle, count=count).wait())
+
+    def start_poll(self, count: int) -> Answer:
+        """Begins a poll that the scenario ends with `finish_poll`, so that it can produce in between."""
+        return self._client.start("poll", handle=self._handle, count=count)
+
+    @staticmethod
+    def finish_poll(answer: Answer) -> list[Received]:
+        return _received(answer.wait())
+
+
+class Client:
+    """A driver of one client library against one broker after another. Mutable: the driver's process."""
+
+    def __init__(self, spec: ClientSpec) -> None:
+        self.spec = spec
+        self.bootstrap = ""
+        self._unanswered = 0
+        self._process = subprocess.Popen(
+            [spec.python(), str(DRIVERS / spec.driver)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.version = str(self.start("hello").wait()["version"])
+
+    @property
+    def usable(self) -> bool:
+        """Runs, and owes no answer: a scenario that failed half-way may leave one."""
+        return self._process.poll() is None and self._unanswered == 0
+
+    def start(self, operation: str, **arguments: Any) -> Answer:
+        """Sends one operation; a driver does one at a time."""
+        assert self._process.stdin is not None
+        request = {"op": operation, "arguments": arguments}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        self._unanswered += 1
+        return Answer(self, operation)
+
+    def read_answer(self) -> str:
+        """The next answer's line; empty when the driver ended, as it does when it takes too long."""
+        assert self._process.stdout is not None
+        alarm = threading.Timer(ANSWER_TIMEOUT_S, self._process.kill)
+        alarm.start()
+        line = self._process.stdout.readline()
+        alarm.cancel()
+        self._unanswered -= 1
+        return line
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        return self.start(operation, bootstrap=self.bootstrap, **arguments).wait()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.terminate()
+        self._process.wait()
+
+    def start_produce(
+        self,
+        topic: str,
+        records: Sequence[Record],
+        *,
+        codec: str = "none",
+        acks: int = -1,
+        idempotence: bool = False,
+        max_request_bytes: int = 1_000_000,
+        batch_bytes: int = 16_384,
+        metadata_wait_ms: int = 20_000,
+    ) -> Answer:
+        """Begins to send; `finish_produce` gives what became of each record."""
+        options = {
+            "codec": codec,
+            "acks": acks,
+            "idempotence": idempotence,
+            "max_request_bytes": max_request_bytes,
+            "batch_bytes": batch_bytes,
+            "metadata_wait_ms": metadata_wait_ms,
+        }
+        return self.start(
+            "produce",
+            bootstrap=self.bootstrap,
+            topic=topic,
+            records=[record_to_json(record) for record in records],
+            options=options,
+        )
+
+    @staticmethod
+    def finish_produce(answer: Answer) -> list[Sent]:
+        return [Sent(*fields) for fields in answer.wait()]
+
+    def try_produce(self, topic: str, records: Sequence[Record], **options: Any) -> list[Sent]:
+        """Sends all records in order, pipelined, and says what became of each."""
+        return self.finish_produce(self.start_produce(topic, records, **options))
+
+    def produce(self, topic: str, records: Sequence[Record], **options: Any) -> list[Sent]:
+        """As `try_produce`, and asserts that every record was taken."""
+        sent = self.try_produce(topic, records, **options)
+        errors = sorted({one.error for one in sent if one.error is not None})
+        assert not errors, f"{self.spec.name} could not produce: {errors}"
+        return sent
+
+    @contextmanager
+    def consumer(
+        self,
+        topic: str,
+        positions: Mapping[int, Position],
+        *,
+        isolation: str = "read_uncommitted",
+        max_bytes: int = UNLIMITED_FETCH_BYTES,
+        max_partition_bytes: int = 1 << 20,
+    ) -> Iterator[Consumer]:
+        options = {
+            "isolation": isolation,
+            "max_bytes": max_bytes,
+            "max_partition_bytes": max_partition_bytes,
+        }
+        handle = self._call("open_consumer", topic=topic, positions=positions, options=options)
+        try:
+            yield Consumer(self, handle)
+        finally:
+            if self.usable:
+                self.start("close_consumer", handle=handle).wait()
+
+    def consume(
+        self, topic: str, positions: Mapping[int, Position], count: int, **options: Any
+    ) -> list[Received]:
+        """Exactly `count` records from the positions on."""
+        with self.consumer(topic, positions, **options) as consumer:
+            return consumer.poll(count)
+
+    def list_offset(self, topic: str, position: Position, partition: int = 0) -> int | None:
+        answer = self._call("list_offset", topic=topic, partition=partition, position=position)
+        return None if answer is None else int(answer)
+
+    def metadata(self, topic: str | None = None) -> dict[str, Any]:
+        metadata: dict[str, Any] = self._call("metadata", topic=topic)
+        return metadata
+
+    def create_topic(
+        self, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None
+    ) -> None:
+        self._call("create_topic", topic=topic, partitions=partitions, configs=configs or {})
+
+    def delete_topic(self, topic: str) -> None:
+        self._call("delete_topic", topic=topic)
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, tuple[int, str]]) -> None:
+        self._call("commit", group=group, topic=topic, offsets=offsets)
+
+    def committed(
+        self, group: str, topic: str, partitions: Sequence[int]
+    ) -> dict[int, tuple[int, str] | None]:
+        answer = self._call("committed", group=group, topic=topic, partitions=partitions)
+        return {int(at): None if found is None else tuple(found) for at, found in answer.items()}
+
+
+def _received(fields: list[list[Any]]) -> list[Received]:
+    return [received_from_json(one) for one in fields]

@@ -1,0 +1,90 @@
+"""The table of clients: each one's driver, environment, and what it cannot do, with the reason that the documentation prints."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ENVIRONMENTS = HERE.parent / ".venvs"
+
+
+class Feature(Enum):
+    """What a scenario may need of a client."""
+
+    SENT_OFFSETS = "tells the offsets of what it sent"
+    TIMESTAMPS = "sets timestamps"
+    EMPTY_VALUES = "tells an empty value from a null one"
+    NULL_HEADERS = "sends a header without a value"
+    TOPIC_ADMIN = "creates and deletes topics"
+    COMMITS = "commits offsets with assign"
+    QUIET_METADATA = "asks for a topic without creating it"
+    COMMAND_LINE = "is a command that a user types"
+
+
+def this_environment() -> str:
+    """The interpreter that runs the tests."""
+    return sys.executable
+
+
+def kafka_python_2_environment() -> str:
+    """The interpreter of .venvs/kafka-python-2, made when it is missing or its requirements changed."""
+    requirements = HERE / "requirements-kafka-python-2.txt"
+    home = ENVIRONMENTS / "kafka-python-2"
+    python, stamp = home / "bin" / "python", home / ".requirements"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with (ENVIRONMENTS / "kafka-python-2.lock").open("w") as lock:  # the workers start together
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            venv.create(home, with_pip=True, clear=True)
+            install = [python, "-m", "pip", "install", "-q", "-r", requirements]
+            subprocess.run([str(part) for part in install], check=True)
+            stamp.write_text(wanted)
+    return str(python)
+
+
+@dataclass(frozen=True)
+class ClientSpec:
+    """One client: `missing` names what it cannot do, and why."""
+
+    name: str
+    driver: str
+    python: Callable[[], str] = this_environment
+    missing: Mapping[Feature, str] = field(default_factory=dict)
+
+
+LIBRARY = {Feature.COMMAND_LINE: "A library, not a command"}
+
+CLIENTS = (
+    ClientSpec("kafka-python 3", "kafka_python.py", missing=LIBRARY),
+    ClientSpec(
+        "kafka-python 2", "kafka_python.py", python=kafka_python_2_environment, missing=LIBRARY
+    ),
+    ClientSpec("confluent-kafka", "confluent.py", missing=LIBRARY),
+    ClientSpec("aiokafka", "aio.py", missing=LIBRARY),
+    ClientSpec(
+        "kcat",
+        "kcat.py",
+        missing={
+            Feature.SENT_OFFSETS: "kcat does not tell the offsets of what it sent",
+            Feature.TIMESTAMPS: "kcat cannot set a timestamp",
+            Feature.EMPTY_VALUES: "kcat sends an empty value as null (-Z), or a null as empty",
+            Feature.TOPIC_ADMIN: "kcat cannot create or delete topics",
+            Feature.COMMITS: "kcat commits only as a member of a group (-G)",
+            Feature.QUIET_METADATA: "kcat -L -t creates the topic, like a producer",
+        },
+    ),
+)
+"""The order is the table's. The first is also the reference client, which does for a scenario what its own client cannot."""
+
+
+def by_name(name: str) -> ClientSpec:
+    return next(spec for spec in CLIENTS if spec.name == name)

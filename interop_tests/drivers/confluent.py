@@ -1,0 +1,252 @@
+"""Drives confluent-kafka, that is librdkafka's newest (see protocol.py). Not here: groups with subscribe."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from protocol import (
+    OPERATION_TIMEOUT_S,
+    ClientError,
+    Deadline,
+    Position,
+    Received,
+    Record,
+    Sent,
+    error_name,
+    plain_headers,
+    serve,
+)
+
+
+class ConfluentDriver:
+    """Mutable: the open consumers by handle."""
+
+    def __init__(self) -> None:
+        self._consumers: dict[int, Consumer] = {}
+
+    def hello(self) -> dict[str, str]:
+        version, library = confluent_kafka.__version__, confluent_kafka.libversion()[0]
+        return {"version": f"{version} (librdkafka {library})"}
+
+    def produce(
+        self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
+    ) -> list[Sent]:
+        sent: dict[int, Sent] = {}
+        producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "compression.type": options["codec"],
+                "acks": options["acks"],
+                "enable.idempotence": options["idempotence"],
+                "message.max.bytes": options["max_request_bytes"],
+                "batch.size": options["batch_bytes"],
+                "linger.ms": 5,
+                "message.timeout.ms": options["metadata_wait_ms"],
+                # Else an unknown topic counts as "perhaps just being created" for 30 s.
+                "topic.metadata.propagation.max.ms": options["metadata_wait_ms"] // 2,
+            }
+        )
+        for index, record in enumerate(records):
+            place = {} if record.partition is None else {"partition": record.partition}
+            producer.produce(
+                topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                timestamp=record.timestamp_ms or 0,
+                on_delivery=lambda error, message, index=index: sent.update(
+                    {index: _sent(error, message)}
+                ),
+                **place,
+            )
+        producer.flush(OPERATION_TIMEOUT_S)
+        if len(sent) < len(records):
+            raise ClientError("TIMED_OUT", f"{len(sent)} of {len(records)} records delivered")
+        return [sent[index] for index in range(len(records))]
+
+    def open_consumer(
+        self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
+    ) -> int:
+        consumer = _consumer(
+            bootstrap,
+            {
+                "isolation.level": options["isolation"],
+                "fetch.max.bytes": options["max_bytes"],
+                "max.partition.fetch.bytes": options["max_partition_bytes"],
+                # librdkafka refuses to start unless an answer may be 512 bytes larger than a fetch.
+                "receive.message.max.bytes": max(100_000_000, options["max_bytes"] + 512),
+            },
+        )
+        starts = [
+            TopicPartition(topic, partition, _start(consumer, topic, partition, position))
+            for partition, position in positions.items()
+        ]
+        consumer.assign(starts)
+        handle = len(self._consumers)
+        self._consumers[handle] = consumer
+        return handle
+
+    def poll(self, handle: int, count: int) -> list[Received]:
+        deadline = Deadline()
+        received: list[Received] = []
+        while len(received) < count:
+            deadline.check(f"{len(received)} of {count} records came")
+            for message in self._consumers[handle].consume(count - len(received), 0.5):
+                received.append(_received(message))
+        return received
+
+    def close_consumer(self, handle: int) -> None:
+        self._consumers[handle].close()
+
+    def list_offset(
+        self, bootstrap: str, topic: str, partition: int, position: Position
+    ) -> int | None:
+        with closing(_consumer(bootstrap, {})) as consumer:
+            if isinstance(position, str):
+                return _watermark(consumer, topic, partition, position)
+            return _offset_for_time(consumer, topic, partition, position[1])
+
+    def metadata(self, bootstrap: str, topic: str | None) -> dict[str, Any]:
+        # A consumer's handle asks without auto-creation, a producer's with it.
+        with closing(_consumer(bootstrap, {})) as consumer:
+            listing = consumer.list_topics(topic, timeout=OPERATION_TIMEOUT_S)
+        return {
+            "brokers": [f"{broker.host}:{broker.port}" for broker in listing.brokers.values()],
+            "topics": {
+                name: {
+                    "partitions": len(entry.partitions),
+                    "error": entry.error and error_name(entry.error.code(), entry.error.name()),
+                }
+                for name, entry in listing.topics.items()
+            },
+        }
+
+    def create_topic(
+        self, bootstrap: str, topic: str, partitions: int, configs: dict[str, str]
+    ) -> None:
+        wanted = NewTopic(topic, partitions, 1, config=configs)
+        _result(_admin(bootstrap).create_topics([wanted])[topic])
+
+    def delete_topic(self, bootstrap: str, topic: str) -> None:
+        _result(_admin(bootstrap).delete_topics([topic])[topic])
+
+    def commit(
+        self, bootstrap: str, group: str, topic: str, offsets: dict[int, tuple[int, str]]
+    ) -> None:
+        wanted = [
+            TopicPartition(topic, partition, offset, metadata)
+            for partition, (offset, metadata) in offsets.items()
+        ]
+        with closing(_consumer(bootstrap, {"group.id": group})) as consumer:
+            consumer.assign(wanted)
+            for answer in consumer.commit(offsets=wanted, asynchronous=False):
+                if answer.error is not None:
+                    raise _client_error(answer.error)
+
+    def committed(
+        self, bootstrap: str, group: str, topic: str, partitions: list[int]
+    ) -> dict[int, tuple[int, str | None] | None]:
+        wanted = [TopicPartition(topic, partition) for partition in partitions]
+        with closing(_consumer(bootstrap, {"group.id": group})) as consumer:
+            answers = consumer.committed(wanted, timeout=OPERATION_TIMEOUT_S)
+        for answer in answers:
+            if answer.error is not None:
+                raise _client_error(answer.error)
+        return {
+            answer.partition: (answer.offset, answer.metadata) if answer.offset >= 0 else None
+            for answer in answers
+        }
+
+
+def _admin(bootstrap: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap})
+
+
+def _consumer(bootstrap: str, settings: dict[str, Any]) -> Consumer:
+    """A group id is compulsory here, even for a consumer that never commits."""
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "unused",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            **settings,
+        }
+    )
+
+
+def _start(consumer: Consumer, topic: str, partition: int, position: Position) -> int:
+    if isinstance(position, int):
+        return position
+    if position == "earliest":
+        return int(OFFSET_BEGINNING)
+    if position == "latest":
+        return _watermark(consumer, topic, partition, "latest")
+    found = _offset_for_time(consumer, topic, partition, position[1])
+    return _watermark(consumer, topic, partition, "latest") if found is None else found
+
+
+def _watermark(consumer: Consumer, topic: str, partition: int, position: str) -> int:
+    at = TopicPartition(topic, partition)
+    low, high = consumer.get_watermark_offsets(at, timeout=OPERATION_TIMEOUT_S, cached=False)
+    return int(low if position == "earliest" else high)
+
+
+def _offset_for_time(consumer: Consumer, topic: str, partition: int, time_ms: int) -> int | None:
+    wanted = [TopicPartition(topic, partition, time_ms)]
+    [answer] = consumer.offsets_for_times(wanted, timeout=OPERATION_TIMEOUT_S)
+    if answer.error is not None:
+        raise _client_error(answer.error)
+    return answer.offset if answer.offset >= 0 else None
+
+
+def _client_error(error: KafkaError) -> ClientError:
+    return ClientError(_name(error), error.str())
+
+
+def _name(error: KafkaError) -> str:
+    """librdkafka's own errors are negative, and -1 is both Kafka's and its own."""
+    code = error.code()
+    return error_name(code if code >= -1 else None, error.name())
+
+
+def _result(future: Any) -> None:
+    try:
+        future.result(OPERATION_TIMEOUT_S)
+    except KafkaException as error:
+        raise _client_error(error.args[0]) from error
+
+
+def _sent(error: KafkaError | None, message: Any) -> Sent:
+    if error is not None:
+        return Sent(error=_name(error))
+    return Sent(message.partition(), message.offset() if message.offset() >= 0 else None)
+
+
+def _received(message: Any) -> Received:
+    if message.error() is not None:
+        raise _client_error(message.error())
+    return Received(
+        partition=message.partition(),
+        offset=message.offset(),
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=plain_headers(message.headers()),
+    )
+
+
+if __name__ == "__main__":
+    serve(ConfluentDriver())

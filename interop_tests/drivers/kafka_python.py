@@ -1,0 +1,219 @@
+"""Drives kafka-python, 2.2 and 3.0 alike (see protocol.py). Not here: groups with subscribe."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import kafka
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from kafka.structs import OffsetAndMetadata
+
+from protocol import (
+    OPERATION_TIMEOUT_S,
+    Deadline,
+    Position,
+    Received,
+    Record,
+    Sent,
+    error_name,
+    plain_headers,
+    serve,
+)
+
+OPERATION_TIMEOUT_MS = int(OPERATION_TIMEOUT_S * 1000)
+
+
+class KafkaPythonDriver:
+    """Mutable: the open consumers by handle."""
+
+    def __init__(self) -> None:
+        self._consumers: dict[int, KafkaConsumer] = {}
+
+    def hello(self) -> dict[str, str]:
+        return {"version": kafka.__version__}
+
+    def produce(
+        self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
+    ) -> list[Sent]:
+        codec = options["codec"]
+        settings = {
+            "acks": {0: 0, 1: 1, -1: "all"}[options["acks"]],
+            "compression_type": None if codec == "none" else codec,
+            "enable_idempotence": options["idempotence"],
+            "max_request_size": options["max_request_bytes"],
+            "batch_size": options["batch_bytes"],
+            "linger_ms": 5,
+            # A producer waits this long for an unknown topic's metadata before it gives up.
+            "max_block_ms": options["metadata_wait_ms"],
+            "delivery_timeout_ms": OPERATION_TIMEOUT_MS,
+            "request_timeout_ms": OPERATION_TIMEOUT_MS // 2,
+        }
+        with closing(KafkaProducer(bootstrap_servers=bootstrap, **settings)) as producer:
+            futures = [
+                producer.send(
+                    topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    partition=record.partition,
+                    timestamp_ms=record.timestamp_ms,
+                )
+                for record in records
+            ]
+            return [_sent(future) for future in futures]
+
+    def open_consumer(
+        self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
+    ) -> int:
+        consumer = _consumer(
+            bootstrap,
+            isolation_level=options["isolation"],
+            fetch_max_bytes=options["max_bytes"],
+            max_partition_fetch_bytes=options["max_partition_bytes"],
+            auto_offset_reset="earliest",
+        )
+        consumer.assign([TopicPartition(topic, partition) for partition in positions])
+        for partition, position in positions.items():
+            _seek(consumer, TopicPartition(topic, partition), position)
+        handle = len(self._consumers)
+        self._consumers[handle] = consumer
+        return handle
+
+    def poll(self, handle: int, count: int) -> list[Received]:
+        deadline = Deadline()
+        received: list[Received] = []
+        while len(received) < count:
+            deadline.check(f"{len(received)} of {count} records came")
+            wanted = count - len(received)
+            for batch in self._consumers[handle].poll(500, max_records=wanted).values():
+                received.extend(_received(record) for record in batch)
+        return received
+
+    def close_consumer(self, handle: int) -> None:
+        self._consumers[handle].close()
+
+    def list_offset(
+        self, bootstrap: str, topic: str, partition: int, position: Position
+    ) -> int | None:
+        at = TopicPartition(topic, partition)
+        with closing(_consumer(bootstrap)) as consumer:
+            if position == "earliest":
+                return consumer.beginning_offsets([at])[at]
+            if position == "latest":
+                return consumer.end_offsets([at])[at]
+            found = consumer.offsets_for_times({at: position[1]})[at]
+            return None if found is None else found.offset
+
+    def metadata(self, bootstrap: str, topic: str | None) -> dict[str, Any]:
+        with closing(_admin(bootstrap)) as admin:
+            brokers = admin.describe_cluster()["brokers"]
+            topics = admin.describe_topics(None if topic is None else [topic])
+        return {
+            "brokers": [f"{broker['host']}:{broker['port']}" for broker in brokers],
+            "topics": {_topic_name(entry): _topic_entry(entry) for entry in topics},
+        }
+
+    def create_topic(
+        self, bootstrap: str, topic: str, partitions: int, configs: dict[str, str]
+    ) -> None:
+        with closing(_admin(bootstrap)) as admin:
+            admin.create_topics(
+                [NewTopic(topic, partitions, 1, topic_configs=configs)],
+                timeout_ms=OPERATION_TIMEOUT_MS,
+            )
+
+    def delete_topic(self, bootstrap: str, topic: str) -> None:
+        with closing(_admin(bootstrap)) as admin:
+            admin.delete_topics([topic], timeout_ms=OPERATION_TIMEOUT_MS)
+
+    def commit(
+        self, bootstrap: str, group: str, topic: str, offsets: dict[int, tuple[int, str]]
+    ) -> None:
+        with closing(_consumer(bootstrap, group_id=group)) as consumer:
+            consumer.assign([TopicPartition(topic, partition) for partition in offsets])
+            consumer.commit(
+                {
+                    TopicPartition(topic, partition): OffsetAndMetadata(offset, metadata, -1)
+                    for partition, (offset, metadata) in offsets.items()
+                }
+            )
+
+    def committed(
+        self, bootstrap: str, group: str, topic: str, partitions: list[int]
+    ) -> dict[int, tuple[int, str | None] | None]:
+        answers: dict[int, tuple[int, str | None] | None] = {}
+        with closing(_consumer(bootstrap, group_id=group)) as consumer:
+            consumer.assign([TopicPartition(topic, partition) for partition in partitions])
+            for partition in partitions:
+                found = consumer.committed(TopicPartition(topic, partition), metadata=True)
+                known = found is not None and found.offset >= 0
+                answers[partition] = (found.offset, found.metadata) if known else None
+        return answers
+
+
+def _admin(bootstrap: str) -> KafkaAdminClient:
+    return KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=OPERATION_TIMEOUT_MS)
+
+
+def _consumer(bootstrap: str, **settings: Any) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        **settings,
+    )
+
+
+def _seek(consumer: KafkaConsumer, at: TopicPartition, position: Position) -> None:
+    """Resolves a position with the client's own means, so that what is produced from now on comes after it."""
+    if position == "earliest":
+        consumer.seek_to_beginning(at)
+    elif position == "latest":
+        consumer.seek_to_end(at)
+    elif isinstance(position, int):
+        consumer.seek(at, position)
+    else:
+        found = consumer.offsets_for_times({at: position[1]})[at]
+        if found is None:
+            consumer.seek_to_end(at)
+        else:
+            consumer.seek(at, found.offset)
+    consumer.position(at)
+
+
+def _sent(future: Any) -> Sent:
+    try:
+        place = future.get(timeout=OPERATION_TIMEOUT_S)
+    except kafka.errors.KafkaError as error:
+        return Sent(error=error_name(getattr(error, "errno", None), type(error).__name__))
+    return Sent(place.partition, place.offset if place.offset >= 0 else None)
+
+
+def _received(record: Any) -> Received:
+    return Received(
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=plain_headers(record.headers),
+    )
+
+
+def _topic_name(entry: dict[str, Any]) -> str:
+    """3.0 names a topic's field as Kafka's schema does, 2.2 in its own way."""
+    return str(entry.get("name") or entry["topic"])
+
+
+def _topic_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    code = entry["error_code"]
+    return {
+        "partitions": len(entry["partitions"]),
+        "error": None if code == 0 else error_name(code, ""),
+    }
+
+
+if __name__ == "__main__":
+    serve(KafkaPythonDriver())
