@@ -1,0 +1,75 @@
+# Everything a user or a contributor types. Needs git, Python >= 3.11 with pip, and make.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Test processes at a time: a fixed number, so that a run here is a run everywhere.
+JOBS ?= 2
+TARGET ?= process
+ARGS ?=
+
+.PHONY: help run test test-unit interop check docs record bench nightly clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: $(VENV)/.run  ## Start a broker on 127.0.0.1:9092 with data in ./data (ARGS="--dev --listen HOST:PORT ...")
+	@exec $(BIN)/kbroker $(ARGS)
+
+test: test-unit interop  ## All tests: install what they need, unit tests, then real clients
+
+test-unit: $(VENV)/.dev  ## The tests of tests/
+	$(BIN)/python -m pytest tests -n $(JOBS)
+
+interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process or kafka)
+	@tools/install_kcat
+	$(BIN)/python -m pytest interop_tests --target $(TARGET) $(ARGS)
+
+check: $(VENV)/.dev  ## Formatting, lint, types, imports, the rules of style, generated documents
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest tests/style
+	$(BIN)/python -m tools.generate_docs --check
+
+docs: $(VENV)/.dev  ## Regenerate the generated documents
+	$(BIN)/python -m tools.generate_docs
+
+record: $(VENV)/.dev  ## Record the golden exchanges anew from Apache Kafka (needs Java 17 and Maven)
+	$(BIN)/python -m tools.record $(ARGS)
+
+bench: $(VENV)/.run  ## Measure against the floor on this machine
+	$(BIN)/python -m bench $(ARGS)
+
+nightly: check test bench  ## Everything, and the scenarios against Apache Kafka as well
+	$(MAKE) interop TARGET=kafka
+
+clean:  ## Remove environments, caches and builds; data stays
+	rm -rf $(VENV) .venvs build dist bench/build *.egg-info
+	rm -rf .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Environments. A stamp is newer than all it was made from, so a second run installs nothing.
+
+$(VENV)/.made: tools/make_venv
+	@tools/make_venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml kbroker/version.py
+	@echo "make: installing kbroker into $(VENV)" >&2
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo "make: installing the tools of development into $(VENV)" >&2
+	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.interop: $(VENV)/.dev interop_tests/requirements.txt
+	@echo "make: installing the clients into $(VENV)" >&2
+	@$(PIP) install --requirement interop_tests/requirements.txt
+	@touch $@
