@@ -1,0 +1,398 @@
+"""A disk in memory that knows what is durable, loses the rest on demand, and fails when told to.
+
+Counterpart of `log.file_system.OsFileSystem`. One `SimulatedDisk` is one life of the machine:
+`crash` (power loss) and `kill` (the process dies, the page cache stays) end it and return the disk
+of the next life; whatever still holds the old one, a `finally:` included, gets OSErrors.
+
+Faults: `fail` makes operations on matching paths raise, `capacity_bytes` makes the disk full,
+`corrupt` changes bytes behind everyone's back, `power_off_after` ends this life at a chosen
+operation, so that a test can try them all.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from log.file_system import Buffer, FileStatus, TornAppendError
+from simulator.disk_nodes import (
+    DirectoryNode,
+    FileNode,
+    NameJournal,
+    Node,
+    Truncate,
+    Write,
+    surviving_tree,
+)
+
+OPERATIONS = frozenset(
+    [
+        "open",
+        "read",
+        "append",
+        "flush",
+        "truncate",
+        "rename",
+        "remove",
+        "list",
+        "make_directory",
+        "sync_directory",
+    ]
+)
+
+
+@dataclass(slots=True)
+class Fault:
+    """Mutable: `skip` and `count` run down as the operation happens."""
+
+    operation: str
+    pattern: str
+    error_number: int
+    skip: int
+    count: int | None
+    torn: bool
+
+
+class SimulatedDisk:
+    """A `FileSystem`. Mutable; `now_ms` is the clock of the files' modification times."""
+
+    def __init__(self, *, capacity_bytes: int | None = None) -> None:
+        self.capacity_bytes = capacity_bytes
+        self.now_ms = 0
+        self.is_dead = False
+        self.operation_count = 0
+        """Changes so far: appends, flushes, truncations, creations, renames, removals, syncs."""
+        self.power_off_after: int | None = None
+        """This life ends when as many changes have happened."""
+        self.cold_patterns: list[str] = []
+        """Files whose bytes `read_at_nowait` does not find in the page cache."""
+        self._root = DirectoryNode()
+        self._names = NameJournal()
+        self._faults: list[Fault] = []
+        self._locks: set[str] = set()
+
+    # --- the end of a life ---
+
+    def crash(self, chance: random.Random) -> SimulatedDisk:
+        """Power loss: what was not flushed is lost, torn, or there, as `chance` has it."""
+        self.is_dead = True
+        self._names.survive(chance)
+        return self._next_life(surviving_tree(self._root, chance))
+
+    def kill(self) -> SimulatedDisk:
+        """The process dies; everything written stays, in the page cache as it was."""
+        self.is_dead = True
+        successor = self._next_life(self._root)
+        successor._names = self._names
+        return successor
+
+    def _next_life(self, root: DirectoryNode) -> SimulatedDisk:
+        successor = SimulatedDisk(capacity_bytes=self.capacity_bytes)
+        successor.now_ms = self.now_ms
+        successor._root = root
+        return successor
+
+    # --- faults ---
+
+    def fail(
+        self,
+        operation: str,
+        pattern: str = "*",
+        *,
+        error_number: int = errno.EIO,
+        skip: int = 0,
+        count: int | None = None,
+        torn: bool = False,
+    ) -> None:
+        """Make `operation` on paths that match `pattern` raise: after `skip` times, `count` times.
+
+        A failed flush forgets what it was to write, as Linux does. `torn` appends leave half of
+        their bytes behind and raise TornAppendError.
+        """
+        assert operation in OPERATIONS, operation
+        self._faults.append(Fault(operation, pattern, error_number, skip, count, torn))
+
+    def heal(self) -> None:
+        self._faults.clear()
+        self.power_off_after = None
+
+    def corrupt(self, path: str, position: int, data: bytes) -> None:
+        """Overwrite durable bytes, as bit rot or a stray write does."""
+        node = self._file(path)
+        for content in (node.content, node.durable):
+            Write(position, data).apply(content)
+
+    def durable_content(self, path: str) -> bytes:
+        """The bytes of the file that a power loss cannot take."""
+        return bytes(self._file(path).durable)
+
+    @property
+    def used_bytes(self) -> int:
+        return sum(len(node.content) for node in _files_below(self._root))
+
+    # --- FileSystem ---
+
+    def open(self, path: str, *, create: bool = False) -> SimulatedFile:
+        self.check("open", path)
+        directory, name = self._parent(path)
+        node = directory.entries.get(name)
+        if node is None:
+            if not create:
+                raise _error(errno.ENOENT, path)
+            self.begin_change(path)
+            node = FileNode()
+            node.modified_ms = self.now_ms
+            self._names.change((directory, name, node))
+        if isinstance(node, DirectoryNode):
+            raise _error(errno.EISDIR, path)
+        return SimulatedFile(self, path, node)
+
+    def read_file(self, path: str) -> bytes:
+        self.check("read", path)
+        return bytes(self._file(path).content)
+
+    def list_directory(self, path: str) -> list[str]:
+        self.check("list", path)
+        return sorted(self._directory(path).entries)
+
+    def exists(self, path: str) -> bool:
+        self.check_alive(path)
+        return self._find(path) is not None
+
+    def is_directory(self, path: str) -> bool:
+        self.check_alive(path)
+        return isinstance(self._find(path), DirectoryNode)
+
+    def status(self, path: str) -> FileStatus:
+        self.check_alive(path)
+        node = self._find(path)
+        if node is None:
+            raise _error(errno.ENOENT, path)
+        if isinstance(node, DirectoryNode):
+            return FileStatus(0, 0)
+        return FileStatus(len(node.content), node.modified_ms)
+
+    def make_directory(self, path: str) -> None:
+        self.check("make_directory", path)
+        directory = self._root
+        for name in _names_of(path):
+            node = directory.entries.get(name)
+            if node is None:
+                self.begin_change(path)
+                node = DirectoryNode()
+                self._names.change((directory, name, node))
+                self._names.sync(directory)
+            if isinstance(node, FileNode):
+                raise _error(errno.ENOTDIR, path)
+            directory = node
+
+    def rename(self, old: str, new: str) -> None:
+        self.check("rename", old)
+        old_directory, old_name = self._parent(old)
+        new_directory, new_name = self._parent(new)
+        node = old_directory.entries.get(old_name)
+        if node is None:
+            raise _error(errno.ENOENT, old)
+        self.begin_change(old)
+        self._names.change((old_directory, old_name, None), (new_directory, new_name, node))
+
+    def remove(self, path: str) -> None:
+        self.check("remove", path)
+        directory, name = self._parent(path)
+        self._file(path)
+        self.begin_change(path)
+        self._names.change((directory, name, None))
+
+    def remove_tree(self, path: str) -> None:
+        self.check("remove", path)
+        node = self._find(path)
+        if node is None:
+            return
+        if isinstance(node, DirectoryNode):
+            for name in sorted(node.entries):
+                self.remove_tree(f"{path}/{name}")
+        self.begin_change(path)
+        directory, name = self._parent(path)
+        self._names.change((directory, name, None))
+
+    def sync_directory(self, path: str) -> None:
+        self.check("sync_directory", path)
+        directory = self._directory(path)
+        self.begin_change(path)
+        self._names.sync(directory)
+
+    def lock(self, path: str) -> SimulatedLock:
+        self.open(path, create=True).close()
+        if path in self._locks:
+            raise _error(errno.EAGAIN, path)
+        self._locks.add(path)
+        return SimulatedLock(self._locks, path)
+
+    # --- for SimulatedFile ---
+
+    def check_alive(self, path: str) -> None:
+        if self.is_dead:
+            raise _error(errno.ENODEV, path)
+
+    def check(self, operation: str, path: str) -> None:
+        """Raise what the machine's state and the faults have for this operation."""
+        self.check_alive(path)
+        for fault in self._faults:
+            if fault.operation != operation or not fnmatchcase(path, fault.pattern):
+                continue
+            if fault.skip > 0:
+                fault.skip -= 1
+            elif fault.count is None or fault.count > 0:
+                if fault.count is not None:
+                    fault.count -= 1
+                raise _error(fault.error_number, path, torn=fault.torn)
+
+    def begin_change(self, path: str) -> None:
+        """Count a change; the power may go just before it."""
+        if self.power_off_after is not None and self.operation_count >= self.power_off_after:
+            self.is_dead = True
+            raise _error(errno.ENODEV, path)
+        self.operation_count += 1
+
+    def check_capacity(self, path: str, more_bytes: int) -> None:
+        if self.capacity_bytes is not None and self.used_bytes + more_bytes > self.capacity_bytes:
+            raise _error(errno.ENOSPC, path)
+
+    # --- the tree ---
+
+    def _find(self, path: str) -> Node | None:
+        node: Node = self._root
+        for name in _names_of(path):
+            if isinstance(node, FileNode) or name not in node.entries:
+                return None
+            node = node.entries[name]
+        return node
+
+    def _file(self, path: str) -> FileNode:
+        node = self._find(path)
+        if node is None:
+            raise _error(errno.ENOENT, path)
+        if isinstance(node, DirectoryNode):
+            raise _error(errno.EISDIR, path)
+        return node
+
+    def _directory(self, path: str) -> DirectoryNode:
+        node = self._find(path)
+        if node is None:
+            raise _error(errno.ENOENT, path)
+        if isinstance(node, FileNode):
+            raise _error(errno.ENOTDIR, path)
+        return node
+
+    def _parent(self, path: str) -> tuple[DirectoryNode, str]:
+        names = _names_of(path)
+        return self._directory("/".join(names[:-1])), names[-1]
+
+
+class SimulatedFile:
+    """A `File` on a `SimulatedDisk`. Mutable; references start at one, the owner's."""
+
+    __slots__ = ("_disk", "_flush_error", "_node", "path", "reference_count", "size")
+
+    def __init__(self, disk: SimulatedDisk, path: str, node: FileNode) -> None:
+        self.path = path
+        self.size = len(node.content)
+        self.reference_count = 1
+        self._disk = disk
+        self._node = node
+        self._flush_error: OSError | None = None
+
+    def append(self, data: Buffer) -> int:
+        self._check_open()
+        position, written = self.size, bytes(data)
+        try:
+            self._disk.check("append", self.path)
+        except TornAppendError:
+            half = Write(position, written[: len(written) // 2])
+            self._node.change(half, now_ms=self._disk.now_ms)
+            raise
+        self._disk.check_capacity(self.path, len(written))
+        self._disk.begin_change(self.path)
+        self._node.change(Write(position, written), now_ms=self._disk.now_ms)
+        self.size = position + len(written)
+        return position
+
+    def read_at(self, position: int, size: int) -> bytes:
+        self._check_open()
+        self._disk.check("read", self.path)
+        return bytes(self._node.content[position : position + size])
+
+    def read_at_nowait(self, position: int, size: int) -> bytes | None:
+        if any(fnmatchcase(self.path, pattern) for pattern in self._disk.cold_patterns):
+            return None
+        return self.read_at(position, size)
+
+    def flush(self) -> None:
+        self._check_open()
+        if self._flush_error is not None:
+            raise self._flush_error
+        try:
+            self._disk.check("flush", self.path)
+        except OSError as error:
+            if not self._disk.is_dead:
+                self._node.fail_flush()
+            self._flush_error = error
+            raise
+        self._disk.begin_change(self.path)
+        self._node.flush()
+
+    def truncate(self, size: int) -> None:
+        self._check_open()
+        self._disk.check("truncate", self.path)
+        self._disk.begin_change(self.path)
+        self._node.change(Truncate(size), now_ms=self._disk.now_ms)
+        self.size = size
+
+    def fileno(self) -> int | None:
+        return None
+
+    def retain(self) -> None:
+        assert self.reference_count > 0
+        self.reference_count += 1
+
+    def release(self) -> None:
+        assert self.reference_count > 0
+        self.reference_count -= 1
+
+    def close(self) -> None:
+        self.release()
+
+    def _check_open(self) -> None:
+        if self.reference_count == 0:
+            raise _error(errno.EBADF, self.path)
+        self._disk.check_alive(self.path)
+
+
+class SimulatedLock:
+    __slots__ = ("_locks", "_path")
+
+    def __init__(self, locks: set[str], path: str) -> None:
+        self._locks = locks
+        self._path = path
+
+    def close(self) -> None:
+        self._locks.discard(self._path)
+
+
+def _error(number: int, path: str, *, torn: bool = False) -> OSError:
+    kind = TornAppendError if torn else OSError
+    return kind(number, os.strerror(number), path)
+
+
+def _names_of(path: str) -> list[str]:
+    return [name for name in path.split("/") if name not in ("", ".")]
+
+
+def _files_below(directory: DirectoryNode) -> list[FileNode]:
+    files: list[FileNode] = []
+    for node in directory.entries.values():
+        files += _files_below(node) if isinstance(node, DirectoryNode) else [node]
+    return files
