@@ -29,9 +29,11 @@ class LeaderEpochs:
     def __init__(self, entries: Iterable[tuple[int, int]] = ()) -> None:
         self._epochs: list[int] = []
         self._starts: list[int] = []
+        self.change_count = 0
         for epoch, start_offset in entries:
             self.assign(epoch, start_offset)
-        self.is_changed = False
+        self.change_count = 0
+        self._written_count = 0
 
     @classmethod
     def load(cls, file_system: FileSystem, directory: str) -> "LeaderEpochs":
@@ -44,9 +46,19 @@ class LeaderEpochs:
     def write_if_changed(self, file_system: FileSystem, directory: str) -> None:
         """Write the file if it lags behind. Durable on return."""
         if self.is_changed:
+            change_count = self.change_count
             data = encode_epochs(self.entries)
             write_atomically(file_system, f"{directory}/{FILE_NAME}", data)
-            self.is_changed = False
+            self.note_written(change_count)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the file lags behind."""
+        return self.change_count != self._written_count
+
+    def note_written(self, change_count: int) -> None:
+        """The file now says what was true at that count of changes."""
+        self._written_count = change_count
 
     @property
     def entries(self) -> list[EpochStart]:
@@ -77,7 +89,7 @@ class LeaderEpochs:
             self._starts.pop()
         self._epochs.append(epoch)
         self._starts.append(start_offset)
-        self.is_changed = True
+        self.change_count += 1
         return True
 
     def epoch_at(self, offset: int) -> int | None:
@@ -106,7 +118,7 @@ class LeaderEpochs:
         while self._starts and self._starts[-1] >= end_offset:
             self._epochs.pop()
             self._starts.pop()
-            self.is_changed = True
+            self.change_count += 1
 
     def truncate_from_start(self, start_offset: int) -> None:
         """Forget the epochs that ended before the log's new start; the one in force starts there.
@@ -119,10 +131,11 @@ class LeaderEpochs:
         del self._epochs[: index - 1]
         del self._starts[: index - 1]
         self._starts[0] = start_offset
-        self.is_changed = True
+        self.change_count += 1
 
     def clear(self) -> None:
         """Forget everything, as before a full truncation."""
-        self.is_changed = self.is_changed or bool(self._epochs)
+        if self._epochs:
+            self.change_count += 1
         self._epochs.clear()
         self._starts.clear()

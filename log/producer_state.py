@@ -17,7 +17,7 @@ from wire.records.batch_header import NO_PRODUCER_EPOCH, NO_SEQUENCE, SEQUENCE_L
 from wire.records.control import EndTransactionMarker
 
 BATCHES_REMEMBERED = 5
-"""A producer has at most five requests in flight, so a duplicate is one of its last five batches."""
+"""A producer has at most five requests in flight: a duplicate is one of its last five batches."""
 NO_TIMESTAMP = -1
 NO_COORDINATOR_EPOCH = -1
 
@@ -156,6 +156,7 @@ class ProducerState:
             )
         if origin is not Origin.REPLICATION:
             _check_epoch(entry, header)
+            _check_transaction(entry, header)
         if origin is Origin.CLIENT:
             _check_sequence(entry, header)
         return _plan_data(entry, header, base_offset)
@@ -220,8 +221,8 @@ class ProducerState:
 
     def last_stable_offset(self, high_watermark: int) -> int:
         """Up to where every transaction is decided, and the decision replicated; exclusive."""
-        for first_offset in [at for at, end in self._unreplicated.items() if end < high_watermark]:
-            del self._unreplicated[first_offset]
+        if self._unreplicated:
+            self._forget_decided(before=high_watermark)
         first_open = next(iter(self._open), high_watermark)
         first_unreplicated = min(self._unreplicated, default=high_watermark)
         return min(first_open, first_unreplicated, high_watermark)
@@ -264,6 +265,10 @@ class ProducerState:
             del self._unreplicated[first_offset]
         self.end_offset = max(self.end_offset, log_start_offset)
 
+    def _forget_decided(self, *, before: int) -> None:
+        for first_offset in [at for at, end in self._unreplicated.items() if end < before]:
+            del self._unreplicated[first_offset]
+
 
 def _transaction_order(entry: ProducerEntry) -> int:
     return -1 if entry.transaction_first_offset is None else entry.transaction_first_offset
@@ -275,6 +280,15 @@ def _check_epoch(entry: ProducerEntry, header: BatchHeader) -> None:
             ErrorCode.INVALID_PRODUCER_EPOCH,
             f"producer {entry.producer_id} has epoch {entry.producer_epoch}, "
             f"not {header.producer_epoch}",
+        )
+
+
+def _check_transaction(entry: ProducerEntry, header: BatchHeader) -> None:
+    if entry.transaction_first_offset is not None and not header.is_transactional:
+        raise KafkaError(
+            ErrorCode.INVALID_TXN_STATE,
+            f"producer {entry.producer_id} is in a transaction since offset "
+            f"{entry.transaction_first_offset}",
         )
 
 
@@ -333,11 +347,6 @@ def _plan_data(entry: ProducerEntry, header: BatchHeader, base_offset: int) -> P
         batches = (batch,)
     first_offset = entry.transaction_first_offset
     started = None
-    if first_offset is not None and not header.is_transactional:
-        raise KafkaError(
-            ErrorCode.INVALID_TXN_STATE,
-            f"producer {entry.producer_id} is in a transaction since offset {first_offset}",
-        )
     if first_offset is None and header.is_transactional:
         first_offset = started = base_offset
     updated = replace(

@@ -1,0 +1,145 @@
+"""Writing the checkpoints of a data directory: only what changed, and even on a full disk.
+
+What to write is gathered in the owner's thread (`gather`, no I/O), and written (`write`) there or,
+one at a time, in another. Counterparts: `log.checkpoints` (formats), `log.log_directory` (when).
+"""
+
+import errno
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from log.checkpoints import (
+    CheckpointError,
+    TopicPartition,
+    decode_offsets,
+    encode_epochs,
+    encode_offsets,
+)
+from log.file_system import FileSystem, parent_directory, write_atomically
+from log.leader_epochs import FILE_NAME as LEADER_EPOCHS
+from log.leader_epochs import LeaderEpochs
+from log.partition_log import PartitionLog
+
+logger = logging.getLogger(__name__)
+
+RECOVERY_POINTS = "recovery-point-offset-checkpoint"
+LOG_STARTS = "log-start-offset-checkpoint"
+HIGH_WATERMARKS = "replication-offset-checkpoint"
+RESERVE = ".kbroker_reserve"
+RESERVE_BYTES = 1 << 20
+"""Given up when the disk is full, so that checkpoints and a clean shutdown still find room."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFile:
+    """One file to write. `epochs`, with their count of changes then, are of a partition's own."""
+
+    path: str
+    data: bytes
+    epochs: LeaderEpochs | None = None
+    change_count: int = 0
+
+
+class CheckpointWriter:
+    """The checkpoints of the directory `path`. Mutable: it knows what it has written."""
+
+    def __init__(self, file_system: FileSystem, path: str) -> None:
+        self.file_system = file_system
+        self.path = path
+        self._written: dict[str, bytes] = {}
+
+    def read_offsets(self, name: str) -> dict[TopicPartition, int]:
+        """One of the three; empty if it is missing. Raises `CheckpointError`, OSError."""
+        path = f"{self.path}/{name}"
+        if not self.file_system.exists(path):
+            return {}
+        return decode_offsets(self.file_system.read_file(path), path)
+
+    def gather(
+        self,
+        logs: Mapping[TopicPartition, PartitionLog],
+        high_watermarks: Mapping[TopicPartition, int],
+    ) -> list[CheckpointFile]:
+        """What has changed since it was last written, in the order to write it.
+
+        The leaders' epochs come first: recovery reads no batch before the recovery point.
+        """
+        files = [
+            CheckpointFile(
+                f"{log.directory}/{LEADER_EPOCHS}",
+                encode_epochs(log.leader_epochs.entries),
+                log.leader_epochs,
+                log.leader_epochs.change_count,
+            )
+            for log in logs.values()
+            if log.leader_epochs.is_changed
+        ]
+        # Kafka, too, leaves out a log that starts at 0.
+        starts = {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset}
+        for name, offsets in (
+            (LOG_STARTS, starts),
+            (RECOVERY_POINTS, {key: log.recovery_point for key, log in logs.items()}),
+            (
+                HIGH_WATERMARKS,
+                {key: high_watermarks[key] for key in logs if key in high_watermarks},
+            ),
+        ):
+            path, data = f"{self.path}/{name}", encode_offsets(offsets)
+            if self._written.get(path) != data:
+                files.append(CheckpointFile(path, data))
+        return files
+
+    def write(self, files: Iterable[CheckpointFile]) -> None:
+        """Write them, durable on return; OSError.
+
+        The directory of a partition that was deleted in between is passed over.
+        """
+        for file in files:
+            try:
+                self.write_file(file.path, file.data)
+            except FileNotFoundError:
+                if self.file_system.exists(parent_directory(file.path)):
+                    raise
+                continue
+            if file.epochs is None:
+                self._written[file.path] = file.data
+            else:
+                file.epochs.note_written(file.change_count)
+
+    def write_file(self, path: str, data: bytes) -> None:
+        """Write one file, durable on return; a full disk gives up the reserve first. OSError."""
+        try:
+            write_atomically(self.file_system, path, data)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not self._give_up_reserve():
+                raise
+            write_atomically(self.file_system, path, data)
+
+    def make_reserve(self) -> None:
+        """Set some room aside, if there is any and none is yet."""
+        path = f"{self.path}/{RESERVE}"
+        if self.file_system.exists(path):
+            return
+        try:
+            write_atomically(self.file_system, path, bytes(RESERVE_BYTES))
+        except OSError as error:
+            logger.warning("%s has no room to spare: %s", self.path, error)
+
+    def _give_up_reserve(self) -> bool:
+        """True if there was one; it is made again at the next start that finds room."""
+        path = f"{self.path}/{RESERVE}"
+        if not self.file_system.exists(path):
+            return False
+        logger.warning("%s is full: its reserve of %d bytes is used", self.path, RESERVE_BYTES)
+        self.file_system.remove(path)
+        return True
+
+
+def read_or_reset(writer: CheckpointWriter, name: str) -> tuple[dict[TopicPartition, int], bool]:
+    """`(offsets, sound)`: a damaged checkpoint costs a full recovery, not the data."""
+    try:
+        return writer.read_offsets(name), True
+    except CheckpointError as error:
+        logger.warning("%s: every partition is checked from its start", error)
+        return {}, False

@@ -1,0 +1,348 @@
+"""One data directory: whose it is, the partitions in it, and the checkpoints that they start from.
+
+The layout is Kafka's: `.lock`, `meta.properties`, three offset checkpoints, `.kafka_cleanshutdown`,
+and a directory `<topic>-<n>` per partition. Counterparts: `log.checkpoints` (the files' formats),
+`log.checkpoint_writer` (when they lag), `log.partition_log` (one partition), `log.directory_names`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from log import directory_names
+from log.checkpoint_writer import (
+    HIGH_WATERMARKS,
+    LOG_STARTS,
+    RECOVERY_POINTS,
+    CheckpointFile,
+    CheckpointWriter,
+    read_or_reset,
+)
+from log.checkpoints import (
+    CheckpointError,
+    MetaProperties,
+    TopicPartition,
+    decode_meta_properties,
+    decode_partition_metadata,
+    encode_clean_shutdown,
+    encode_meta_properties,
+    encode_partition_metadata,
+)
+from log.file_system import FileSystem, Lock, write_atomically
+from log.log_config import LogConfig
+from log.partition_log import PartitionLog
+
+logger = logging.getLogger(__name__)
+
+LOCK = ".lock"
+META_PROPERTIES = "meta.properties"
+CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
+PARTITION_METADATA = "partition.metadata"
+
+
+class LogDirectoryError(ValueError):
+    """The directory cannot be used; the message is one line for the person who started us."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrayPartition:
+    """A directory that is no partition of a topic known now. It is left alone, and not opened."""
+
+    directory: str
+    topic: str
+    partition: int
+    topic_id: bytes | None
+    reason: str
+
+
+class LogDirectory:
+    """An open data directory. Mutable; it holds the lock until `close`.
+
+    `was_clean` says how the last owner left; the file that said so is gone by then. `logs` holds
+    the open partitions, `strays` what was found beside them, `high_watermarks` the checkpointed
+    ones. Deleted partitions wait under another name for `remove_deleted`.
+    """
+
+    def __init__(
+        self,
+        file_system: FileSystem,
+        path: str,
+        lock: Lock,
+        meta: MetaProperties,
+        *,
+        was_clean: bool,
+    ) -> None:
+        """Only `open` calls this."""
+        self.file_system = file_system
+        self.path = path
+        self.meta = meta
+        self.was_clean = was_clean
+        self.checkpoints = CheckpointWriter(file_system, path)
+        self.logs: dict[TopicPartition, PartitionLog] = {}
+        self.strays: dict[TopicPartition, StrayPartition] = {}
+        self.high_watermarks: dict[TopicPartition, int] = {}
+        self.deleted_directories: list[str] = []
+        self._lock = lock
+
+    @classmethod
+    def open(
+        cls,
+        file_system: FileSystem,
+        path: str,
+        *,
+        node_id: int,
+        cluster_id: str | None,
+        new_cluster_id: str,
+        new_directory_id: bytes,
+    ) -> "LogDirectory":
+        """Lock the directory, make sure it is ours, and take note of how it was left.
+
+        With `cluster_id` None the directory's own is right; `new_cluster_id` and `new_directory_id`
+        are for one that is new. Raises `LogDirectoryError` if it is in use, foreign or unusable.
+        The clean-shutdown file is removed, durably, before anything else is written.
+        """
+        try:
+            file_system.make_directory(path)
+            lock = file_system.lock(f"{path}/{LOCK}")
+        except BlockingIOError:
+            raise LogDirectoryError(f"{path} is in use by another broker") from None
+        except OSError as error:
+            raise LogDirectoryError(f"{path} cannot be used: {error.strerror or error}") from None
+        try:
+            meta = _read_meta(file_system, path, node_id=node_id, cluster_id=cluster_id)
+            was_clean = _take_clean_shutdown(file_system, path)
+            if meta is None:
+                meta = MetaProperties(cluster_id or new_cluster_id, node_id, new_directory_id)
+                data = encode_meta_properties(meta)
+                write_atomically(file_system, f"{path}/{META_PROPERTIES}", data)
+        except OSError as error:
+            lock.close()
+            raise LogDirectoryError(f"{path} cannot be used: {error.strerror or error}") from None
+        except (CheckpointError, LogDirectoryError) as error:
+            lock.close()
+            raise LogDirectoryError(str(error)) from None
+        directory = cls(file_system, path, lock, meta, was_clean=was_clean)
+        directory.checkpoints.make_reserve()
+        return directory
+
+    @property
+    def cluster_id(self) -> str:
+        return self.meta.cluster_id
+
+    @property
+    def directory_id(self) -> bytes:
+        return self.meta.directory_id
+
+    def open_logs(
+        self,
+        *,
+        config_of: Callable[[str], LogConfig],
+        topic_id_of: Callable[[str], bytes | None],
+        now_ms: int,
+        accept_damage: bool = False,
+    ) -> None:
+        """Open every partition whose directory bears the id that its topic has now.
+
+        `topic_id_of` gives None for a topic that does not exist. What was being deleted is removed.
+        Directories of other topics, or of a topic that was since made anew, become `strays`: data
+        is not thrown away because the metadata does not know it. Raises what `PartitionLog.open`
+        raises.
+        """
+        recovery_points, points_are_sound = read_or_reset(self.checkpoints, RECOVERY_POINTS)
+        log_starts, starts_are_sound = read_or_reset(self.checkpoints, LOG_STARTS)
+        self.high_watermarks, marks_are_sound = read_or_reset(self.checkpoints, HIGH_WATERMARKS)
+        clean = self.was_clean and points_are_sound and starts_are_sound and marks_are_sound
+        for name in self.file_system.list_directory(self.path):
+            directory = f"{self.path}/{name}"
+            if directory_names.is_deleted(name):
+                self.file_system.remove_tree(directory)
+                continue
+            key = directory_names.parse(name)
+            if key is None or not self.file_system.is_directory(directory):
+                continue
+            stray = self._check_partition(key, directory, topic_id_of(key[0]))
+            if stray is not None:
+                logger.warning("%s is not opened: %s", directory, stray.reason)
+                self.strays[key] = stray
+                continue
+            topic_id = topic_id_of(key[0])
+            assert topic_id is not None
+            self.logs[key] = PartitionLog.open(
+                self.file_system,
+                directory,
+                topic=key[0],
+                partition=key[1],
+                topic_id=topic_id,
+                config=config_of(key[0]),
+                recovery_point=recovery_points.get(key, 0),
+                log_start_offset=log_starts.get(key, 0),
+                high_watermark=self.high_watermarks.get(key, 0),
+                clean=clean,
+                now_ms=now_ms,
+                accept_damage=accept_damage,
+            )
+
+    def create_log(
+        self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig, now_ms: int
+    ) -> PartitionLog:
+        """Make and open a partition, durable on return but for its (absent) records.
+
+        A stray directory of the same name is moved aside. Raises OSError.
+        """
+        key = topic, partition
+        assert key not in self.logs, f"{topic}-{partition} exists"
+        directory = f"{self.path}/{directory_names.of_partition(topic, partition)}"
+        stray = self.strays.pop(key, None)
+        if stray is not None:
+            aside = directory_names.of_stray(topic, partition, stray.topic_id)
+            self.file_system.rename(stray.directory, f"{self.path}/{aside}")
+        self.file_system.make_directory(directory)
+        # The id comes before any record: records without it belong to nobody.
+        data = encode_partition_metadata(topic_id)
+        write_atomically(self.file_system, f"{directory}/{PARTITION_METADATA}", data)
+        self.high_watermarks.pop(key, None)
+        log = PartitionLog.open(
+            self.file_system,
+            directory,
+            topic=topic,
+            partition=partition,
+            topic_id=topic_id,
+            config=config,
+            recovery_point=0,
+            log_start_offset=0,
+            high_watermark=0,
+            clean=True,
+            now_ms=now_ms,
+        )
+        self.logs[key] = log
+        return log
+
+    def delete_log(self, topic: str, partition: int, *, unique_id: bytes) -> None:
+        """Close a partition and rename its directory, durably: it cannot come back.
+
+        The bytes go with `remove_deleted`, or at the next start. Raises OSError.
+        """
+        log = self.logs.pop((topic, partition))
+        self.high_watermarks.pop((topic, partition), None)
+        try:
+            log.close()
+        except OSError as error:
+            logger.warning(
+                "%s-%d is deleted although closing it failed: %s", topic, partition, error
+            )
+        deleted = f"{self.path}/{directory_names.of_deleted(topic, partition, unique_id)}"
+        self.file_system.rename(log.directory, deleted)
+        self.file_system.sync_directory(self.path)
+        self.deleted_directories.append(deleted)
+
+    def remove_deleted(self) -> None:
+        """Free the space of deleted partitions. May take long, and may run in a thread."""
+        while self.deleted_directories:
+            self.file_system.remove_tree(self.deleted_directories[-1])
+            self.deleted_directories.pop()
+
+    def gather_checkpoints(
+        self, high_watermarks: Mapping[TopicPartition, int]
+    ) -> list[CheckpointFile]:
+        """What `checkpoints.write` has to write, here or in a thread. No I/O.
+
+        `high_watermarks` is of all open partitions; a missing one is the checkpointed one.
+        """
+        return self.checkpoints.gather(self.logs, {**self.high_watermarks, **high_watermarks})
+
+    def write_checkpoints(self, high_watermarks: Mapping[TopicPartition, int]) -> None:
+        """Write what has changed, durable on return. Raises OSError."""
+        self.checkpoints.write(self.gather_checkpoints(high_watermarks))
+
+    def close(self, *, clean: bool, high_watermarks: Mapping[TopicPartition, int]) -> bool:
+        """Close all partitions and give up the lock; True if the next start may trust everything.
+
+        Only if every partition could be flushed are the checkpoints written, and then, last of all,
+        the file that says so. With `clean` False nothing of that is written.
+        """
+        try:
+            for log in self.logs.values():
+                try:
+                    log.close()
+                except OSError as error:
+                    logger.error("%s-%d did not close cleanly: %s", log.topic, log.partition, error)
+                    clean = False
+                clean = clean and log.recovery_point == log.log_end_offset
+            if clean:
+                clean = self._write_clean_shutdown(high_watermarks)
+        finally:
+            self.logs.clear()
+            self._lock.close()
+        return clean
+
+    def _write_clean_shutdown(self, high_watermarks: Mapping[TopicPartition, int]) -> bool:
+        try:
+            self.write_checkpoints(high_watermarks)
+            self.checkpoints.write_file(f"{self.path}/{CLEAN_SHUTDOWN}", encode_clean_shutdown())
+        except OSError as error:
+            logger.error("%s was not left clean: %s", self.path, error)
+            return False
+        return True
+
+    def _check_partition(
+        self, key: TopicPartition, directory: str, expected: bytes | None
+    ) -> StrayPartition | None:
+        """None if the directory is the partition that it is called; its id is added if missing."""
+        path = f"{directory}/{PARTITION_METADATA}"
+        found = None
+        if self.file_system.exists(path):
+            try:
+                found = decode_partition_metadata(self.file_system.read_file(path), path)
+            except CheckpointError as error:
+                return StrayPartition(directory, *key, None, str(error))
+        if expected is None:
+            return StrayPartition(directory, *key, found, f"there is no topic {key[0]}")
+        if found is None and self._has_records(directory):
+            return StrayPartition(directory, *key, None, f"{PARTITION_METADATA} is missing")
+        if found is None:
+            # Creation was interrupted.
+            write_atomically(self.file_system, path, encode_partition_metadata(expected))
+        elif found != expected:
+            return StrayPartition(directory, *key, found, f"it belongs to an earlier {key[0]}")
+        return None
+
+    def _has_records(self, directory: str) -> bool:
+        names = self.file_system.list_directory(directory)
+        logs = [f"{directory}/{name}" for name in names if name.endswith(".log")]
+        return any(self.file_system.status(path).size for path in logs)
+
+
+def _read_meta(
+    file_system: FileSystem, path: str, *, node_id: int, cluster_id: str | None
+) -> MetaProperties | None:
+    """None in a new directory; `LogDirectoryError` if it is another's."""
+    file = f"{path}/{META_PROPERTIES}"
+    if not file_system.exists(file):
+        partitions = [
+            name for name in file_system.list_directory(path) if directory_names.parse(name)
+        ]
+        if partitions:
+            raise LogDirectoryError(
+                f"{path} holds partitions ({partitions[0]} ...) but no {META_PROPERTIES}: "
+                "whose they are is unknown"
+            )
+        return None
+    meta = decode_meta_properties(file_system.read_file(file), file)
+    if cluster_id is not None and meta.cluster_id != cluster_id:
+        raise LogDirectoryError(
+            f"{path} belongs to cluster {meta.cluster_id}, this broker to {cluster_id}"
+        )
+    if meta.node_id != node_id:
+        raise LogDirectoryError(
+            f"{path} belongs to node {meta.node_id}, this broker is node {node_id}"
+        )
+    return meta
+
+
+def _take_clean_shutdown(file_system: FileSystem, path: str) -> bool:
+    file = f"{path}/{CLEAN_SHUTDOWN}"
+    if not file_system.exists(file):
+        return False
+    file_system.remove(file)
+    file_system.sync_directory(path)
+    return True
