@@ -58,11 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     for name, value in about.items():
         say(f"{name}: {value}")
+    neighbours = machine.Neighbours()
     try:
         figures = runner.run(plan, say)
     except KeyboardInterrupt:
         say("interrupted; brokers ended, data removed")
         return 130
+    about["neighbours"] = str(neighbours)
+    say(about["neighbours"])
     for line in report.table(figures, loads, floor.name, [target.name for target in others]):
         say(line)
     if options.json:

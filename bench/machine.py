@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import tempfile
+import time
 from dataclasses import dataclass
 
 CHUNK_BYTES = 1 << 20
@@ -38,6 +40,34 @@ def describe() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "load average before": load,
     }
+
+
+class Neighbours:
+    """How much of the machine others used from construction on: figures suffer from it."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.busy = busy_seconds() - own_seconds()
+
+    def __str__(self) -> str:
+        cores = (busy_seconds() - own_seconds() - self.busy) / (time.monotonic() - self.began)
+        return f"other processes used {max(cores, 0):.1f} of {os.cpu_count()} cores meanwhile"
+
+
+def busy_seconds() -> float:
+    """CPU time the machine has spent in all processes and interrupts; 0 where it cannot say."""
+    try:
+        with open("/proc/stat", encoding="utf-8") as lines:
+            user, nice, system, _, _, irq, softirq, *_ = map(int, lines.readline().split()[1:])
+    except OSError:
+        return 0.0
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds() -> float:
+    """Of this process and of all that it started and that has ended."""
+    own = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in own)
 
 
 def cpu_model() -> str:
