@@ -33,7 +33,12 @@ from kbroker.cluster.metadata_store import (
     TransactionResult,
     WatchBatch,
 )
-from kbroker.cluster.revisioned_map import Change, Plan, RevisionedMap
+from kbroker.cluster.revisioned_map import (
+    Change,
+    Plan,
+    RevisionedMap,
+    assert_transaction_fits,
+)
 from kbroker.cluster.topic_ids import RandomBits
 
 MAX_WAITING_TRANSACTIONS = 10_000
@@ -55,6 +60,8 @@ class Journal(Protocol):
     Both raise StoreUnavailableError (nothing was kept; go on) or OutcomeUnknownError (broken:
     nothing more can be written until a restart has looked at what is there).
     """
+
+    executor: Executor | None  # where commits run; None: in the loop's own
 
     def stage(self, changes: Sequence[Change], compact_revision: int) -> None:
         """Called on the loop's thread: must not wait for a disk. 0: nothing to compact."""
@@ -90,8 +97,7 @@ class _Lease:
 class MemoryStore:
     """A MetadataStore. Its calls belong on one event loop.
 
-    `random` makes the lease ids. `contents` and `journal` belong together; commits run in
-    `executor` (None: the loop's own).
+    `random` makes the lease ids. `contents` is what the journal has kept so far.
     """
 
     def __init__(
@@ -100,12 +106,10 @@ class MemoryStore:
         *,
         contents: RevisionedMap | None = None,
         journal: Journal | None = None,
-        executor: Executor | None = None,
     ) -> None:
         self._random = random
         self._map = contents or RevisionedMap()
         self._journal = journal
-        self._executor = executor
         self._waiting: deque[_Waiting] = deque()
         self._committing: asyncio.Future[None] | None = None
         self._broken: MetadataStoreError | None = None
@@ -127,6 +131,8 @@ class MemoryStore:
         then: Sequence[Operation],
         otherwise: Sequence[Operation] = (),
     ) -> TransactionResult:
+        assert_transaction_fits(compares, then, otherwise)
+
         def plan() -> Plan:
             planned = self._map.plan(compares, then, otherwise)
             self._check_leases(then if planned.result.succeeded else otherwise)
@@ -136,6 +142,7 @@ class MemoryStore:
 
     def watch(self, prefix: str, from_revision: int) -> _HistoryWatch:
         assert from_revision >= 1
+        self._check_open()
         watch = _HistoryWatch(self, prefix, from_revision)
         self._watches[watch] = None
         return watch
@@ -236,7 +243,7 @@ class MemoryStore:
             self._finish(plan, compact_revision, waiting.done)
             return
         loop = asyncio.get_running_loop()
-        self._committing = loop.run_in_executor(self._executor, self._journal.commit)
+        self._committing = loop.run_in_executor(self._journal.executor, self._journal.commit)
         self._committing.add_done_callback(
             lambda committed: self._committed(committed, plan, compact_revision, waiting.done)
         )
@@ -284,9 +291,9 @@ class MemoryStore:
 
     def _check_leases(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
-            if isinstance(operation, Put) and operation.lease:
-                if operation.lease not in self._leases:
-                    raise LeaseNotFoundError(f"lease {operation.lease:x} is gone")
+            lease = operation.lease if isinstance(operation, Put) else 0
+            if lease and lease not in self._leases:
+                raise LeaseNotFoundError(f"lease {lease:x} is gone")
 
     def _start_timer(self, lease: int, delay_ms: int) -> asyncio.TimerHandle:
         loop = asyncio.get_running_loop()

@@ -14,8 +14,8 @@ from operator import eq, gt, lt, ne
 
 from kbroker.cluster.metadata_store import (
     MAX_TRANSACTION_OPERATIONS,
-    Compare,
     CompactedError,
+    Compare,
     CompareOperator,
     CompareTarget,
     Delete,
@@ -98,9 +98,9 @@ class RevisionedMap:
     def holds(self, compare: Compare) -> bool:
         kv = self._current.get(compare.key)
         match compare.target:
-            case CompareTarget.VALUE if kv is None:
-                return False
             case CompareTarget.VALUE:
+                if kv is None:
+                    return False
                 actual: int | bytes = kv.value
             case CompareTarget.CREATE_REVISION:
                 actual = kv.create_revision if kv else 0
@@ -116,10 +116,6 @@ class RevisionedMap:
         then: Sequence[Operation],
         otherwise: Sequence[Operation],
     ) -> Plan:
-        for part in (compares, then, otherwise):
-            assert len(part) <= MAX_TRANSACTION_OPERATIONS, f"{len(part)} operations are too many"
-        _assert_keys_written_once(then)
-        _assert_keys_written_once(otherwise)
         succeeded = all(self.holds(compare) for compare in compares)
         return self._run(succeeded, then if succeeded else otherwise)
 
@@ -187,7 +183,9 @@ class RevisionedMap:
             if change.after.version > 0:
                 self._current[change.after.key] = change.after
             else:
-                del self._current[change.after.key]
+                # Absent only in `restore`: a deletion at the very revision of the compaction is
+                # kept for watches, what it deleted is not.
+                self._current.pop(change.after.key, None)
 
     def check_compaction(self, revision: int) -> None:
         """Raises what compacting to `revision` would raise."""
@@ -232,8 +230,17 @@ def _read(key: str, changed: dict[str, Change], current: dict[str, KeyValue]) ->
     return after if after.version > 0 else None
 
 
+def assert_transaction_fits(
+    compares: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]
+) -> None:
+    """etcd refuses what does not pass; so every backend does, as a mistake of ours."""
+    for part in (compares, then, otherwise):
+        assert len(part) <= MAX_TRANSACTION_OPERATIONS, f"{len(part)} operations are too many"
+    _assert_keys_written_once(then)
+    _assert_keys_written_once(otherwise)
+
+
 def _assert_keys_written_once(operations: Sequence[Operation]) -> None:
-    """etcd refuses the transaction otherwise; here it is a mistake of ours."""
     written: set[str] = set()
     prefixes: list[str] = []
     for operation in operations:
