@@ -46,7 +46,10 @@ class _Decoder(Function):
         self.from_view = from_view
 
     def flush(self) -> None:
-        if self.run:
+        if self.run_format == "B":
+            self.line(f"{self.run.pop()} = buffer[position]; position += 1")
+            self.run_format = ""
+        elif self.run:
             targets = ", ".join(self.run)
             unpack, size = self.run_function("unpack_", "unpack_from")
             self.line(f"{targets}, = {unpack}(buffer, position)")
@@ -127,9 +130,8 @@ class _Decoder(Function):
         else:
             smallest = minimum_size(field.element, self.version, self.flexible)
         assert smallest > 0, f"elements of {field.name} take no bytes"
-        self.check(f"0 <= {smallest} * n <= end - position", field.name)
+        self.check(f"(0 <= {smallest} * n <= end - position and n <= room)", field.name)
         self.line("room -= n")
-        self.check("room >= 0", field.name)
         items = self.source.fresh("items")
         item = self.source.fresh("item")
         self.line(f"{target} = {items} = []")

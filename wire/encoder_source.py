@@ -27,7 +27,7 @@ def compile_encoder(cls: type[Struct], version: int) -> object:
     function.struct(cls, "message")
     function.flush()
     if carries_records:
-        function.line("parts.append(join(small))")
+        function.line("if small: parts.append(join(small))")
         function.line("return parts")
     else:
         function.line("return [join(small)]")
