@@ -101,7 +101,7 @@ def run_start_row(
             sample = measure_start(plan, target)
         except (BrokerError, GeneratorError) as error:
             figures.failures[START, target.name] = str(error)
-            said.append(str(error))
+            said.append(f"{target.name}: {error}")
             continue
         figures.starts[target.name].append(sample)
         said.append(f"{target.name} ready in {sample.ready_seconds * 1000:.0f} ms")

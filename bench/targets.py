@@ -90,7 +90,7 @@ def running(
         data = os.path.join(directory, "data")
         os.mkdir(data)
         with open(os.path.join(directory, "stderr"), "w+", encoding="utf-8") as stderr:
-            broker = start(target.command(data, is_flushed=is_flushed), target.name, stderr, core)
+            broker = start(target.command(data, is_flushed=is_flushed), stderr, core)
             try:
                 yield broker
             finally:
@@ -99,7 +99,7 @@ def running(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def start(command: list[str], name: str, stderr: IO[str], core: int | None) -> RunningBroker:
+def start(command: list[str], stderr: IO[str], core: int | None) -> RunningBroker:
     """Starts it on `core` and waits for the line on stdout that says where it listens."""
     own_cores = os.sched_getaffinity(0) if core is not None else set()
     if core is not None:
@@ -129,7 +129,7 @@ def start(command: list[str], name: str, stderr: IO[str], core: int | None) -> R
     end(process)
     stderr.seek(0)
     why = last_line(stderr.read()) or f"status {process.returncode}, nothing on stderr"
-    raise BrokerError(f"{name} did not start: {why}")
+    raise BrokerError(f"did not start: {why}")
 
 
 def drain(lines: IO[str]) -> None:
