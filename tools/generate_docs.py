@@ -65,13 +65,13 @@ def configs() -> str:
             ),
             "\n`node.id` has no default in Apache Kafka.\n",
             "## Keys of the broker\n",
-            "The last column but one is Kafka's own: what may change while a broker runs (KIP-226).\n",
+            "Changes is Kafka's update mode: what may change while a broker runs (KIP-226).\n",
             *_table(
                 ("Key", "Type", "Default", "Valid", "Changes", "Meaning"),
                 map(_broker_row, _sorted_keys(BrokerConfig)),
             ),
             "\n## Keys of a topic\n",
-            "A topic's key that is not set follows the broker's; of several, the first that is set.\n",
+            "A key that is not set follows the broker's; of several, the first that is set.\n",
             *_table(
                 ("Key", "Type", "Default", "Valid", "Broker's key", "Meaning"),
                 map(_topic_row, _sorted_keys(TopicConfig)),
