@@ -1,0 +1,117 @@
+"""The rules about tests: a twin for each module with logic, no sleeps, no mocks, no wall clock."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+Finding = tuple[int, str]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+CONFORMANCE = "tests/kbroker/cluster/test_metadata_store_conformance.py"
+CODEC = "tests/wire/test_compiler.py"
+# Modules without a twin of their own: where they are tested, by path or by folder.
+TESTED_ELSEWHERE = {
+    "wire/messages/": "tests/wire/messages/test_differential.py",
+    "kbroker/config/log_keys.py": "tests/kbroker/config/test_broker_config.py",
+    "kbroker/config/coordinator_keys.py": "tests/kbroker/config/test_broker_config.py",
+    "kbroker/version.py": "tests/kbroker/test_main.py",
+    "kbroker/handlers/": "tests/exchanges/test_replay.py",
+    "kbroker/cluster/metadata_store.py": CONFORMANCE,
+    "kbroker/cluster/memory_store.py": CONFORMANCE,
+    "kbroker/cluster/revisioned_map.py": CONFORMANCE,
+    "kbroker/cluster/sqlite.py": CONFORMANCE,
+    "wire/decoder_source.py": CODEC,
+    "wire/encoder_source.py": CODEC,
+    "wire/primitives.py": CODEC,
+    "wire/schema.py": CODEC,
+    "wire/source.py": CODEC,
+    "wire/versioned.py": CODEC,
+}
+
+
+def twin_of(path: str) -> str:
+    """tests/log/test_segment.py for log/segment.py; tests/kbroker/test_main.py for __main__."""
+    folder, _, name = path.rpartition("/")
+    return f"tests/{folder}/test_{name.removesuffix('.py').strip('_')}.py"
+
+
+def has_logic(module) -> bool:
+    """Whether there is any function with a body, or anything at all outside a package's table."""
+    if module.path.endswith("__init__.py"):
+        return False
+    return any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not _is_stub(node)
+        for node in ast.walk(module.tree)
+    )
+
+
+def _is_stub(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return all(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for node in function.body
+    )
+
+
+def no_twin(module) -> Iterator[Finding]:
+    """Rule 37: every module with logic has its twin test file."""
+    elsewhere = [
+        test
+        for place, test in TESTED_ELSEWHERE.items()
+        if module.path == place or (place.endswith("/") and module.path.startswith(place))
+    ]
+    tests = elsewhere or [twin_of(module.path)]
+    if has_logic(module) and not any((ROOT / test).exists() for test in tests):
+        yield 1, f"has no {tests[0]}"
+
+
+def test_every_module_with_logic_has_its_twin(product, obey) -> None:
+    obey(no_twin, product)
+
+
+def test_what_is_tested_elsewhere_exists() -> None:
+    for place, test in TESTED_ELSEWHERE.items():
+        assert (ROOT / place).exists(), f"{place}, an exception of the rule, is gone"
+        assert (ROOT / test).exists(), f"{test} is to test {place}"
+
+
+def waits_or_pretends(module) -> Iterator[Finding]:
+    """Rules 37 and 41. `asyncio.sleep(0)` only lets others run."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            yields = name == "asyncio.sleep" and ast.unparse(node.args[0]) == "0"
+            if name.endswith("sleep") and not yields:
+                yield node.lineno, f"{name}() waits for time to pass"
+            if name in ("time.time", "time.monotonic", "time.perf_counter"):
+                yield node.lineno, f"{name}() reads the wall clock"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            if "mock" in names or (isinstance(node, ast.ImportFrom) and node.module == "unittest"):
+                yield node.lineno, "imports mocks"
+
+
+def test_tests_neither_wait_nor_pretend(everything, obey) -> None:
+    obey(waits_or_pretends, [module for module in everything if module.package == "tests"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["time.sleep(1)", "asyncio.sleep(0.1)", "time.monotonic()", "from unittest import mock"],
+)
+def test_a_rule_finds_what_it_is_about(text: str, sample) -> None:
+    assert list(waits_or_pretends(sample("tests/x.py", text)))
+
+
+def test_letting_others_run_is_not_waiting(sample) -> None:
+    assert not list(waits_or_pretends(sample("tests/x.py", "asyncio.sleep(0)")))
+
+
+def test_twins(sample) -> None:
+    assert twin_of("log/segment.py") == "tests/log/test_segment.py"
+    assert twin_of("kbroker/__main__.py") == "tests/kbroker/test_main.py"
+    assert has_logic(sample("log/x.py", "def f(): return 1"))
+    assert not has_logic(sample("log/x.py", "class P:\n    def f(self): ..."))
+    assert not has_logic(sample("log/x.py", "class C:\n    a: int = 1"))
