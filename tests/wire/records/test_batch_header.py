@@ -76,7 +76,9 @@ def test_the_last_sequence_wraps_after_2_to_the_31() -> None:
 def test_the_attributes_one_by_one() -> None:
     plain = _header()
     assert plain.compression is Compression.NONE
-    assert not (plain.is_control or plain.is_transactional or plain.has_log_append_time)
+    assert not plain.is_control
+    assert not plain.is_transactional
+    assert not plain.has_log_append_time
     assert plain.delete_horizon_ms is None
     assert _header(attributes=0x08).has_log_append_time
     assert _header(attributes=0x10).is_transactional

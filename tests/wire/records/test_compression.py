@@ -1,5 +1,6 @@
 """The four codecs: round trips, foreign frames, bombs and rubbish."""
 
+import contextlib
 import gzip
 import subprocess
 import sys
@@ -53,16 +54,17 @@ def test_frames_that_other_libraries_write() -> None:
         (Compression.LZ4, lz4.frame.compress(TEXT, content_checksum=True, block_linked=True)),
         (Compression.LZ4, lz4.frame.compress(TEXT, block_size=7, store_size=False)),
         (Compression.ZSTD, zstandard.ZstdCompressor(level=19).compress(TEXT)),
-        (Compression.ZSTD, _zstd_stream(TEXT, level=3)),
-        (Compression.ZSTD, _zstd_stream(TEXT, level=22)),
+        (Compression.ZSTD, _zstd_stream(TEXT, window_log=10)),
+        (Compression.ZSTD, _zstd_stream(TEXT, window_log=27)),
     ]
     for codec, frame in frames:
         assert decompress(codec, frame, max_output_bytes=1 << 20) == TEXT
 
 
-def _zstd_stream(data: bytes, *, level: int) -> bytes:
-    """Without the content's size in its header, as Java writes it."""
-    stream = zstandard.ZstdCompressor(level=level, write_content_size=False).compressobj()
+def _zstd_stream(data: bytes, *, window_log: int) -> bytes:
+    """Without the content's size in its header, as Java writes it; level 22 has window log 27."""
+    parameters = zstandard.ZstdCompressionParameters(window_log=window_log, write_content_size=0)
+    stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     return stream.compress(data) + stream.flush()
 
 
@@ -99,20 +101,16 @@ def test_corrupted_frames_yield_only_wire_errors(
     frame = bytearray(compress(codec, TEXT[:2000]))
     for position, value in edits:
         frame[position % len(frame)] = value
-    try:
+    with contextlib.suppress(WireError):
         assert len(decompress(codec, frame, max_output_bytes=1 << 16)) <= 1 << 16
-    except WireError:
-        pass
 
 
 @settings(max_examples=200)
 @given(st.sampled_from(CODECS), st.binary(max_size=200))
 def test_any_bytes(codec: Compression, data: bytes) -> None:
     for frame in (data, compress(codec, b"")[:9] + data, XERIAL_MAGIC + bytes(8) + data):
-        try:
+        with contextlib.suppress(WireError):
             decompress(codec, frame, max_output_bytes=1 << 16)
-        except WireError:
-            pass
 
 
 @pytest.mark.parametrize("codec", CODECS)

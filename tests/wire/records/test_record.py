@@ -1,5 +1,6 @@
 """Records that are not what they claim: only `WireError`, and no more memory than they have."""
 
+import contextlib
 import tracemalloc
 
 import pytest
@@ -95,10 +96,8 @@ def test_a_header_key_must_be_utf8() -> None:
 def test_any_bytes_are_records_or_malformed(body: bytes, count: int, codec: Compression) -> None:
     batch = _batch_of(body, count)
     batch[22] = codec
-    try:
+    with contextlib.suppress(WireError):
         assert len(_read(batch)) == count
-    except WireError:
-        pass
 
 
 @settings(max_examples=200)
