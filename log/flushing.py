@@ -6,9 +6,14 @@ and `PartitionLog.complete_flush` or `fail_flush` takes the result, on the loop 
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from dataclasses import dataclass
 
-from log.file_system import File, FileSystem
+from log.file_system import File, FileSystem, write_atomically
+from log.segments import Segments
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +21,13 @@ class FlushTicket:
     """`files` are retained until the ticket is completed or failed; old segments come first.
 
     `truncation_count` and `directory_changes` say which state of the log the ticket speaks of.
+    `snapshots` are `(path, content)` of the producer state at the rolls since the last flush.
     """
 
     file_system: FileSystem
     files: tuple[File, ...]
     directory: str | None
+    snapshots: tuple[tuple[str, bytes], ...]
     end_offset: int
     truncation_count: int
     directory_changes: int
@@ -32,7 +39,102 @@ class FlushTicket:
         if self.directory is not None:
             # After the files: the entry of a new segment must not outlive its old segment's tail.
             self.file_system.sync_directory(self.directory)
+        for path, data in self.snapshots:
+            try:
+                write_atomically(self.file_system, path, data)
+            except OSError as error:
+                # It is a cache: what it holds can be read from the log.
+                logger.warning("%s was not written: %s", path, error)
 
     def release(self) -> None:
         for file in self.files:
             file.release()
+
+
+class Flushing:
+    """How far one log is durable, and what has to be flushed to get further. Mutable.
+
+    `snapshots` wait to be written with the next ticket. `failed` is final.
+    """
+
+    __slots__ = (
+        "_directory",
+        "_file_system",
+        "_segments",
+        "_synced_directory_changes",
+        "_truncation_count",
+        "failed",
+        "recovery_point",
+        "snapshots",
+    )
+
+    def __init__(
+        self,
+        file_system: FileSystem,
+        directory: str,
+        segments: Segments,
+        *,
+        recovery_point: int,
+    ) -> None:
+        self.recovery_point = recovery_point
+        self.failed: OSError | None = None
+        self.snapshots: list[tuple[str, bytes]] = []
+        self._file_system = file_system
+        self._directory = directory
+        self._segments = segments
+        self._truncation_count = 0
+        self._synced_directory_changes = 0
+
+    def prepare(self, end_offset: int) -> FlushTicket:
+        """A ticket for everything up to the log end."""
+        segments = self._segments
+        active = segments.active
+        files = [file for segment in segments.unflushed for file in segment.files()]
+        files.append(active.log())
+        if active.transaction_index.exists:
+            files.append(active.transaction_index.file())
+        for file in files:
+            file.retain()
+        snapshots, self.snapshots = tuple(self.snapshots), []
+        changes = segments.directory_changes
+        return FlushTicket(
+            self._file_system,
+            tuple(files),
+            self._directory if changes != self._synced_directory_changes else None,
+            snapshots,
+            end_offset,
+            self._truncation_count,
+            changes,
+        )
+
+    def complete(self, ticket: FlushTicket) -> None:
+        ticket.release()
+        if self.failed is not None:
+            return
+        self._synced_directory_changes = max(
+            self._synced_directory_changes, ticket.directory_changes
+        )
+        if ticket.truncation_count == self._truncation_count:
+            if ticket.end_offset > self.recovery_point:
+                self.recovery_point = ticket.end_offset
+            if self._segments.unflushed:
+                self._segments.flushed_below(self.recovery_point)
+            return
+        for path, _ in ticket.snapshots:
+            # It is of records that are gone.
+            with contextlib.suppress(FileNotFoundError):
+                self._file_system.remove(path)
+
+    def fail(self, ticket: FlushTicket, error: OSError) -> None:
+        """Never retried: the kernel has marked the pages clean, so that a second fsync would
+        succeed without having written them.
+        """
+        ticket.release()
+        if self.failed is None:
+            self.failed = error
+
+    def truncated(self, end_offset: int) -> None:
+        """Tickets that are under way do not count any more."""
+        self._truncation_count += 1
+        self.recovery_point = min(self.recovery_point, end_offset)
+        self.snapshots.clear()

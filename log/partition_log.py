@@ -1,34 +1,45 @@
 """The log of one partition: append, read, flush, truncate, retire.
 
 Synchronous and clockless: whoever calls passes `now_ms` and runs flushes in its thread. One owner
-(the broker's loop) calls it. The parts: `segments` and `reading` (where bytes lie), `flushing`
-(what a flush consists of), `recovery` (opening), `retention` (what is old), `validation`,
-`producer_state` and `leader_epochs` (what an append means). Deliberately not here: the high
-watermark, which is the replicas' (`kbroker.replication.partition`).
+(the broker's loop) calls it. The parts: `segments`, `reading` and `lookup` (where bytes lie),
+`flushing` (what a flush consists of), `opening` and `recovery`, `truncation`, `retention` (what is
+old), `validation`, `producer_state` and `leader_epochs` (what an append means). Deliberately not
+here: the high watermark, which is the replicas' (`kbroker.replication.partition`).
 """
 
 from __future__ import annotations
 
 import errno
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from log import lookup
 from log.file_system import FileSystem, TornAppendError
-from log.flushing import FlushTicket
+from log.flushing import Flushing, FlushTicket
 from log.log_config import LogConfig
+from log.lookup import OffsetAndTimestamp
+from log.opening import OpenedLog, open_log
+from log.producer_snapshot import encode_snapshot, remove_snapshots, snapshot_name, write_snapshot
+from log.producer_state import Origin, ProducerUpdate
 from log.reading import BoundaryCache, read_slice
-from log.recovery import open_segments
+from log.recovery import aborted
+from log.replicated import groups_of
+from log.retention import facts_of, plan_retention
 from log.segment import Segment
-from log.segments import Segments
-from log.validation import validate_produced
-from wire.errors import ErrorCode, KafkaError
-from wire.records.batch import stamp
+from log.transaction_index import AbortedTransaction
+from log.truncation import cut_producers, cut_segments
+from log.validation import validate_produced, validate_replicated
+from wire.errors import ErrorCode, KafkaError, WireError
+from wire.records.batch import BatchHeader, stamp
+from wire.records.control import EndTransactionMarker, read_end_transaction_marker
 from wire.records.file_slice import FileSlice
 
 
-@dataclass(frozen=True, slots=True)
-class AppendResult:
-    """`log_append_time_ms` is -1 where the producer's own timestamps stand."""
+class AppendResult(NamedTuple):
+    """`log_append_time_ms` is -1 where the producer's own timestamps stand.
+
+    A duplicate was not appended: the offsets are those of the first time (KIP-98).
+    """
 
     base_offset: int
     last_offset: int
@@ -38,12 +49,17 @@ class AppendResult:
 
 
 class PartitionLog:
-    """Mutable. `recovery_point` is the durable end: every record below it survives a power loss."""
+    """Mutable. Invariants: log start <= log end, recovery point <= log end.
+
+    `recovery_point` is the durable end: every record below it survives a power loss. `failed` is
+    the error after which this log takes nothing any more until it is opened again.
+    """
 
     def __init__(
         self,
         file_system: FileSystem,
         directory: str,
+        opened: OpenedLog,
         *,
         topic: str,
         partition: int,
@@ -57,15 +73,17 @@ class PartitionLog:
         self.partition = partition
         self.topic_id = topic_id
         self.config = config
-        self.segments = Segments(file_system, directory)
-        self.log_start_offset = 0
-        self.log_end_offset = 0
-        self.recovery_point = 0
-        self.failed: OSError | None = None
-        """The failed flush after which this log takes nothing any more."""
+        self.segments = opened.segments
+        self.leader_epochs = opened.leader_epochs
+        self.producer_state = opened.producer_state
+        self.log_start_offset = opened.log_start_offset
+        self.log_end_offset = opened.log_end_offset
+        self.flushing = Flushing(
+            file_system, directory, self.segments, recovery_point=opened.recovery_point
+        )
+        self._is_changed = False
         self._tail_is_torn = False
-        self._truncation_count = 0
-        self._synced_directory_changes = 0
+        self._leader_epoch = self.leader_epochs.latest_epoch
         self._boundaries = BoundaryCache()
 
     @classmethod
@@ -87,22 +105,14 @@ class PartitionLog:
     ) -> PartitionLog:
         """Open or create the log in `directory`; the offsets are those of the checkpoints.
 
-        `clean` says that the last shutdown was. Raises LogDamagedError where committed records are
-        unreadable, unless `accept_damage` says to cut them off; OSError from the disk.
+        `clean` says that the last shutdown was. Everything found is durable on return. Raises
+        LogDamagedError where committed records are unreadable, unless `accept_damage` says to cut
+        them off; OSError from the disk.
         """
-        log = cls(
+        opened = open_log(
             file_system,
             directory,
-            topic=topic,
-            partition=partition,
-            topic_id=topic_id,
-            config=config,
-        )
-        opened = open_segments(
-            log.segments,
-            file_system,
-            directory,
-            name=log.name,
+            name=f"{topic}-{partition}",
             config=config,
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
@@ -111,9 +121,17 @@ class PartitionLog:
             accept_damage=accept_damage,
             now_ms=now_ms,
         )
-        log.log_start_offset = opened.log_start_offset
-        log.log_end_offset = opened.log_end_offset
-        log.recovery_point = min(opened.recovery_point, opened.log_end_offset)
+        log = cls(
+            file_system,
+            directory,
+            opened,
+            topic=topic,
+            partition=partition,
+            topic_id=topic_id,
+            config=config,
+        )
+        log._is_changed = not clean
+        log.flush_now()
         return log
 
     @property
@@ -121,11 +139,20 @@ class PartitionLog:
         return f"{self.topic}-{self.partition}"
 
     @property
+    def recovery_point(self) -> int:
+        return self.flushing.recovery_point
+
+    @property
+    def failed(self) -> OSError | None:
+        return self.flushing.failed
+
+    @property
     def size_bytes(self) -> int:
         return self.segments.size_bytes
 
     def update_config(self, config: LogConfig) -> None:
         self.config = config
+        self.producer_state.producer_id_expiration_ms = config.producer_id_expiration_ms
 
     # --- appending ---
 
@@ -138,51 +165,162 @@ class PartitionLog:
         transactional_id_given: bool = False,
         internal: bool = False,
         crc_verified: bool = False,
+        transaction_version: int = 0,
     ) -> AppendResult:
         """Append the one batch of `records`; its base offset and leader epoch are stamped in place.
 
+        `internal` is for the broker's own batches, `transaction_version` for its markers (KIP-890).
         Raises KafkaError where the batch is refused, OSError from the disk; the log is then as it
         was before.
         """
-        self._check_writable()
-        config = self.config
+        if self.flushing.failed is not None or self._tail_is_torn:
+            self._check_writable()
         header, data, log_append_time_ms = validate_produced(
             records,
-            config=config,
+            config=self.config,
             now_ms=now_ms,
             transactional_id_given=transactional_id_given,
             internal=internal,
             crc_verified=crc_verified,
         )
         base_offset = self.log_end_offset
-        last_offset = base_offset + header.last_offset_delta
+        update = None
+        if header.producer_id >= 0:
+            if not internal:
+                duplicate = self.producer_state.find_duplicate(header)
+                if duplicate is not None:
+                    return AppendResult(
+                        duplicate.first_offset,
+                        duplicate.last_offset,
+                        duplicate.timestamp_ms,
+                        self.log_start_offset,
+                        True,
+                    )
+            update = self.producer_state.plan(
+                header,
+                base_offset=base_offset,
+                origin=Origin.COORDINATOR if internal else Origin.CLIENT,
+                marker=_marker(data, header) if header.is_control else None,
+                transaction_version=transaction_version,
+            )
         stamp(data, 0, base_offset=base_offset, leader_epoch=leader_epoch)
-        segment = self._segment_for(
-            len(data),
+        last_offset = base_offset + header.last_offset_delta
+        self._append(
+            data,
             base_offset=base_offset,
             last_offset=last_offset,
             max_timestamp=header.max_timestamp,
             now_ms=now_ms,
+            update=update,
         )
-        try:
-            segment.append(
-                data,
-                last_offset=last_offset,
-                max_timestamp=header.max_timestamp,
-                index_interval_bytes=config.index_interval_bytes,
-            )
-        except TornAppendError:
-            self._tail_is_torn = True
-            raise
-        self.log_end_offset = last_offset + 1
+        if leader_epoch != self._leader_epoch:
+            self.assign_epoch_start(leader_epoch, base_offset)
         return AppendResult(
             base_offset, last_offset, log_append_time_ms, self.log_start_offset, False
         )
 
+    def append_as_follower(self, records: memoryview, *, now_ms: int) -> AppendResult | None:
+        """Append the whole batches of what a leader sent, as they are; None if there is none.
+
+        Raises KafkaError where they do not continue this log, OSError from the disk; batches before
+        the failed write may have been appended then.
+        """
+        self._check_writable()
+        first_offset = self.log_end_offset
+        batches = validate_replicated(records, next_offset=first_offset)
+        for group in groups_of(batches, max_bytes=self.config.segment_bytes):
+            start, first = group[0]
+            position, last = group[-1]
+            update = None
+            if first.is_control:
+                update = self.producer_state.plan(
+                    first,
+                    base_offset=first.base_offset,
+                    origin=Origin.REPLICATION,
+                    marker=_marker(records[start:], first),
+                )
+            self._append(
+                records[start : position + last.size_bytes],
+                base_offset=first.base_offset,
+                last_offset=last.last_offset,
+                max_timestamp=max(header.max_timestamp for _, header in group),
+                now_ms=now_ms,
+                update=update,
+                headers=[header for _, header in group],
+            )
+            for _, header in group:
+                if update is None:
+                    self.producer_state.replay(header)
+                epoch = header.partition_leader_epoch
+                if epoch != self._leader_epoch and epoch >= 0:
+                    self.assign_epoch_start(epoch, header.base_offset)
+        if not batches:
+            return None
+        return AppendResult(
+            batches[0][1].base_offset, self.log_end_offset - 1, -1, self.log_start_offset, False
+        )
+
+    def _append(
+        self,
+        data: memoryview,
+        *,
+        base_offset: int,
+        last_offset: int,
+        max_timestamp: int,
+        now_ms: int,
+        update: ProducerUpdate | None,
+        headers: list[BatchHeader] | None = None,
+    ) -> None:
+        """Write one batch, or a group of them; then take over what it means for the producers."""
+        config = self.config
+        segment = self.segments.active
+        if segment.must_roll_for(
+            len(data),
+            last_offset=last_offset,
+            max_timestamp=max_timestamp,
+            now_ms=now_ms,
+            config=config,
+            jitter_ms=self._jitter_ms(segment) if config.segment_jitter_ms else 0,
+        ):
+            segment = self._roll_at(base_offset, now_ms=now_ms)
+        ended = update.completed if update is not None else None
+        if ended is not None and ended.is_aborted:
+            # Before the marker: a marker without its entry would show aborted records.
+            self.segments.directory_changes += not segment.transaction_index.exists
+            segment.transaction_index.append(aborted(ended))
+        try:
+            if headers is None:
+                segment.append(
+                    data,
+                    last_offset=last_offset,
+                    max_timestamp=max_timestamp,
+                    index_interval_bytes=config.index_interval_bytes,
+                )
+            else:
+                segment.append_several(
+                    data, headers, index_interval_bytes=config.index_interval_bytes
+                )
+        except OSError as error:
+            self._tail_is_torn = isinstance(error, TornAppendError)
+            self._take_back_abortion(segment, base_offset)
+            raise
+        self._is_changed = True
+        self.log_end_offset = last_offset + 1
+        self.producer_state.end_offset = last_offset + 1
+        if update is not None:
+            self.producer_state.apply(update)
+
+    def _take_back_abortion(self, segment: Segment, base_offset: int) -> None:
+        try:
+            segment.transaction_index.truncate(base_offset)
+        except OSError as error:
+            self.flushing.failed = error
+            raise
+
     def _check_writable(self) -> None:
         if self.failed is not None:
             raise OSError(
-                errno.EIO, f"{self.name} is offline after a failed flush: {self.failed}"
+                errno.EIO, f"{self.name} is offline until it is opened again: {self.failed}"
             ) from self.failed
         if self._tail_is_torn:
             # An append failed and its bytes could not be taken back (KAFKA-10778): nothing more
@@ -191,27 +329,10 @@ class PartitionLog:
             log.truncate(log.size)
             self._tail_is_torn = False
 
-    def _segment_for(
-        self, size: int, *, base_offset: int, last_offset: int, max_timestamp: int, now_ms: int
-    ) -> Segment:
-        segment = self.segments.active
-        if segment.must_roll_for(
-            size,
-            last_offset=last_offset,
-            max_timestamp=max_timestamp,
-            now_ms=now_ms,
-            config=self.config,
-            jitter_ms=self._jitter_ms(segment),
-        ):
-            return self._roll_at(base_offset, now_ms=now_ms)
-        return segment
-
     def _jitter_ms(self, segment: Segment) -> int:
         limit = min(self.config.segment_jitter_ms, self.config.segment_ms)
-        if limit <= 0:
-            return 0
         # Spread over the partitions without a random generator: equal names, equal jitter.
-        return zlib.crc32(f"{self.name}/{segment.base_offset}".encode()) % limit
+        return zlib.crc32(f"{self.name}/{segment.base_offset}".encode()) % limit if limit else 0
 
     def roll(self, now_ms: int) -> None:
         """Make a new active segment at the log end, unless the active one is empty."""
@@ -226,6 +347,9 @@ class PartitionLog:
         segment = self.segments.create(base_offset, now_ms=now_ms)
         self.segments.unflushed.append(old)
         self._boundaries.clear()
+        state = self.producer_state
+        path = f"{self.directory}/{snapshot_name(state.end_offset)}"
+        self.flushing.snapshots.append((path, encode_snapshot(state.entries)))
         return segment
 
     # --- reading ---
@@ -263,55 +387,57 @@ class PartitionLog:
             at_least_one_batch=at_least_one_batch,
         )
 
+    def last_stable_offset(self, high_watermark: int) -> int:
+        """Up to where read_committed consumers see; exclusive."""
+        return self.producer_state.last_stable_offset(high_watermark)
+
+    def aborted_transactions(self, start: int, upper: int) -> list[AbortedTransaction]:
+        """The aborted transactions with records in `[start, upper)`."""
+        return lookup.aborted_transactions(
+            self.segments, start_offset=start, upper_bound_offset=upper
+        )
+
+    def offset_for_timestamp(self, timestamp: int) -> OffsetAndTimestamp | None:
+        """The first record whose timestamp is at least this one, with its leader epoch."""
+        return lookup.offset_for_timestamp(
+            self.segments, timestamp, log_start_offset=self.log_start_offset
+        )
+
+    def offset_of_max_timestamp(self) -> OffsetAndTimestamp | None:
+        """The first record with the largest timestamp (KIP-734); None without any."""
+        return lookup.offset_of_max_timestamp(self.segments)
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """`(epoch, end offset)` as OffsetForLeaderEpoch answers (KIP-279); (-1, -1): unknown."""
+        return self.leader_epochs.end_offset_for(epoch, log_end_offset=self.log_end_offset)
+
+    def assign_epoch_start(self, epoch: int, start: int) -> None:
+        """Note that the leader of `epoch` writes from `start` on, also if it has not yet."""
+        self.leader_epochs.assign(epoch, start)
+        self._leader_epoch = epoch
+
     # --- flushing ---
 
     def prepare_flush(self) -> FlushTicket | None:
         """What makes everything up to the log end durable, None if all is. Files are retained."""
         end_offset = self.log_end_offset
-        segments = self.segments
-        if self.failed is not None or self.recovery_point >= end_offset:
+        flushing = self.flushing
+        if flushing.recovery_point >= end_offset or flushing.failed is not None:
             return None
-        active = segments.active
-        files = [file for segment in segments.unflushed for file in segment.files()]
-        files.append(active.log())
-        if active.transaction_index.exists:
-            files.append(active.transaction_index.file())
-        for file in files:
-            file.retain()
-        changes = segments.directory_changes
+        active = self.segments.active
+        # The high watermark will be here: readers are cut at it.
         self._boundaries.note(end_offset, active, active.size)
-        return FlushTicket(
-            self.file_system,
-            tuple(files),
-            self.directory if changes != self._synced_directory_changes else None,
-            end_offset,
-            self._truncation_count,
-            changes,
-        )
+        return flushing.prepare(end_offset)
 
     def complete_flush(self, ticket: FlushTicket) -> None:
         """Take the success of `ticket.sync()`: raise the recovery point, unless a truncation
         came between (what was flushed may not be what lies there now).
         """
-        ticket.release()
-        if self.failed is not None:
-            return
-        self._synced_directory_changes = max(
-            self._synced_directory_changes, ticket.directory_changes
-        )
-        if ticket.truncation_count == self._truncation_count:
-            self.recovery_point = max(self.recovery_point, ticket.end_offset)
-            self.segments.flushed_below(self.recovery_point)
+        self.flushing.complete(ticket)
 
     def fail_flush(self, ticket: FlushTicket, error: OSError) -> None:
-        """Take the failure of `ticket.sync()`: this log goes offline until it is opened again.
-
-        Never retried: the kernel has marked the pages clean, so a second fsync would succeed
-        without having written them.
-        """
-        ticket.release()
-        if self.failed is None:
-            self.failed = error
+        """Take the failure of `ticket.sync()`: this log goes offline until it is opened again."""
+        self.flushing.fail(ticket, error)
 
     def flush_now(self) -> None:
         """Flush in the caller's thread. Raises OSError; the log is offline then."""
@@ -326,14 +452,133 @@ class PartitionLog:
             raise
         self.complete_flush(ticket)
 
-    # --- the end ---
+    # --- cutting at both ends ---
+
+    def truncate_to(self, offset: int) -> None:
+        """Drop every record at or past `offset`, durably; a batch across it goes as a whole.
+
+        Raises OSError; the log is offline then.
+        """
+        self._check_writable()
+        if offset >= self.log_end_offset:
+            # The newest epoch may have started here without a record.
+            self.leader_epochs.truncate_from_end(offset)
+            self._leader_epoch = self.leader_epochs.latest_epoch
+            return
+        if offset < self.segments.first.base_offset:
+            self.truncate_fully_and_start_at(offset)
+            return
+        try:
+            end_offset = cut_segments(self.segments, self.file_system, self.directory, offset)
+            self._truncated(end_offset)
+            cut_producers(
+                self.segments,
+                self.producer_state,
+                self.file_system,
+                self.directory,
+                log_start_offset=self.log_start_offset,
+                log_end_offset=end_offset,
+            )
+        except OSError as error:
+            self.flushing.failed = error
+            raise
+
+    def truncate_fully_and_start_at(self, offset: int) -> None:
+        """Drop every record; the next one is at `offset`. Raises OSError; offline then."""
+        self._check_writable()
+        try:
+            self.segments.start_over(offset)
+            self._truncated(offset)
+            self.log_start_offset = self.flushing.recovery_point = offset
+            remove_snapshots(self.file_system, self.directory, past=-1)
+            self.producer_state.reset(offset, now_ms=0)
+        except OSError as error:
+            self.flushing.failed = error
+            raise
+
+    def _truncated(self, end_offset: int) -> None:
+        self.log_end_offset = end_offset
+        self.log_start_offset = min(self.log_start_offset, end_offset)
+        self.leader_epochs.truncate_from_end(end_offset)
+        self._leader_epoch = self.leader_epochs.latest_epoch
+        self._boundaries.clear()
+        self._is_changed = True
+        self.flushing.truncated(end_offset)
+
+    def advance_log_start(self, offset: int) -> None:
+        """Records below `offset` are not served any more; retention removes their segments.
+
+        Raises KafkaError(OFFSET_OUT_OF_RANGE) past the log end. Never moves back.
+        """
+        if offset > self.log_end_offset:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE, f"{offset} is past the end {self.log_end_offset}"
+            )
+        if offset > self.log_start_offset:
+            self.log_start_offset = offset
+            self.leader_epochs.truncate_from_start(offset)
+            self.producer_state.on_log_start(offset)
+
+    def apply_retention(self, now_ms: int, high_watermark: int) -> int:
+        """Delete the segments that are too old, too much, or below the log start; how many.
+
+        Their files are renamed; `remove_deleted_files` removes them. Raises OSError.
+        """
+        self._check_writable()
+        self.producer_state.remove_expired(now_ms)
+        count = plan_retention(
+            facts_of(self.segments, self.log_end_offset),
+            config=self.config,
+            log_start_offset=self.log_start_offset,
+            high_watermark=high_watermark,
+            now_ms=now_ms,
+        )
+        if not count:
+            return 0
+        if count == len(self.segments):
+            self.roll(now_ms)
+        old = list(self.segments)[:count]
+        following = self.segments.after(old[-1])
+        assert following is not None
+        self.advance_log_start(max(self.log_start_offset, following.base_offset))
+        self._boundaries.clear()
+        self.segments.delete(old)
+        self.flushing.recovery_point = max(self.flushing.recovery_point, self.log_start_offset)
+        remove_snapshots(self.file_system, self.directory, before=following.base_offset)
+        return count
+
+    def remove_deleted_files(self, now_ms: int) -> None:
+        """Remove renamed files once they have waited `file_delete_delay_ms`."""
+        self.segments.remove_deleted(now_ms=now_ms, delay_ms=self.config.file_delete_delay_ms)
 
     def close(self) -> None:
-        """Flush, write the indexes, and close the files. Slices in flight keep theirs open."""
+        """Flush, write what the indexes and the producer state hold back, and close the files.
+
+        Slices in flight keep theirs open. An OSError says that the shutdown is not clean.
+        """
         try:
-            if self.failed is None:
+            if self.failed is None and self._is_changed:
                 self.flush_now()
-                for segment in (*self.segments.unflushed, self.segments.active):
-                    segment.seal()
+                active = self.segments.active
+                active.seal()
+                for file in active.files():
+                    file.flush()
+                self._write_last_snapshot()
         finally:
             self.segments.close()
+
+    def _write_last_snapshot(self) -> None:
+        state = self.producer_state
+        if state.end_offset > self.log_start_offset:
+            write_snapshot(self.file_system, self.directory, state)
+            bases = [segment.base_offset for segment in self.segments]
+            remove_snapshots(
+                self.file_system, self.directory, before=state.end_offset, except_for=bases
+            )
+
+
+def _marker(data: memoryview, header: BatchHeader) -> EndTransactionMarker | None:
+    try:
+        return read_end_transaction_marker(data, 0, header)
+    except WireError as error:
+        raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None

@@ -7,13 +7,17 @@ somebody reads it and gives them back on `forget`.
 from __future__ import annotations
 
 import contextlib
+import logging
 
 from log.file_system import Buffer, File, FileSystem
 from log.log_config import LogConfig
 from log.offset_index import OffsetIndex
-from log.scan import Place, iterate_places, iterate_whole
+from log.scan import Place, iterate_places, iterate_whole, place_at
 from log.time_index import NO_TIMESTAMP, TimeIndex
 from log.transaction_index import TransactionIndex
+from wire.records.batch import BatchHeader
+
+logger = logging.getLogger(__name__)
 
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
@@ -23,6 +27,7 @@ DELETED_SUFFIX = ".deleted"
 SUFFIXES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
 # An index entry holds 4 bytes, of which Kafka uses 31 bits, for an offset.
 MAX_RELATIVE_OFFSET = (1 << 31) - 1
+REBUILT_INTERVAL_BYTES = 4096
 
 
 def segment_path(directory: str, base_offset: int, suffix: str) -> str:
@@ -41,6 +46,7 @@ class Segment:
         "_directory",
         "_file_system",
         "_first_timestamp",
+        "_indexes_are_checked",
         "_log",
         "base_offset",
         "created_ms",
@@ -89,6 +95,12 @@ class Segment:
         self.offset_of_max_timestamp = base_offset
         self._first_timestamp: int | None = None
         self._bytes_since_index = 0
+        # Indexes that were found on the disk are checked at their first use.
+        self._indexes_are_checked = self.size == 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.base_offset:020d}{LOG_SUFFIX}"
 
     def path(self, suffix: str) -> str:
         return segment_path(self._directory, self.base_offset, suffix)
@@ -125,18 +137,16 @@ class Segment:
             self._first_timestamp = max_timestamp
 
     def append_several(
-        self, data: Buffer, places: list[Place], *, index_interval_bytes: int
+        self, data: Buffer, headers: list[BatchHeader], *, index_interval_bytes: int
     ) -> None:
-        """Append whole batches with one write; `places` are relative to the start of `data`."""
+        """Append adjoining batches with one write."""
         self.offset_index.file.write_when_due()
         self.time_index.file.write_when_due()
-        start = self.log().append(data)
+        position = self.log().append(data)
         self.size = self.log().size
-        for place in places:
-            self.note(
-                place._replace(position=start + place.position),
-                index_interval_bytes=index_interval_bytes,
-            )
+        for header in headers:
+            self.note(place_at(position, header), index_interval_bytes=index_interval_bytes)
+            position += header.size_bytes
 
     def note(self, place: Place, *, index_interval_bytes: int) -> None:
         """Enter a batch that is in the file already into what is kept in memory."""
@@ -197,6 +207,7 @@ class Segment:
 
     def place_of(self, offset: int) -> Place | None:
         """The first batch that ends at or behind `offset`; None if every one ends before it."""
+        self._check_indexes()
         for place in iterate_places(self.log(), self.offset_index.lookup(offset), self.size):
             if place.last_offset >= offset:
                 return place
@@ -204,6 +215,7 @@ class Segment:
 
     def place_of_timestamp(self, timestamp: int, *, least_offset: int) -> Place | None:
         """The first batch at or behind `least_offset` with a record at or past `timestamp`."""
+        self._check_indexes()
         start = max(self.time_index.lookup(timestamp), least_offset)
         for place in iterate_places(self.log(), self.offset_index.lookup(start), self.size):
             if place.max_timestamp >= timestamp and place.last_offset >= least_offset:
@@ -214,14 +226,20 @@ class Segment:
         """`(timestamp, offset)`; the offset is the last one of the batch. `(-1, ...)` if none."""
         if self.max_timestamp >= 0:
             return self.max_timestamp, self.offset_of_max_timestamp
+        self._check_indexes()
         self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
         return self.max_timestamp, self.offset_of_max_timestamp
 
+    def modified_ms(self) -> int:
+        return self._file_system.status(self.path(LOG_SUFFIX)).modified_ms
+
     def last_place(self) -> Place | None:
         """The last batch, found from the last index entry on. None in an empty segment."""
-        _, position = self.offset_index.last_entry()
+        offset, position = self.offset_index.last_entry()
         last = None
         for place in iterate_places(self.log(), position, self.size):
+            if last is None and position and place.last_offset != offset:
+                return None  # the index is not this file's
             last = place
         return last
 
@@ -234,28 +252,44 @@ class Segment:
             self.max_timestamp, self.offset_of_max_timestamp = last.max_timestamp, last.last_offset
         self._bytes_since_index = self.size - self.offset_index.last_entry()[1]
 
-    def indexes_are_sane(self) -> bool:
-        return self.offset_index.is_sane(self.size) and self.time_index.is_sane()
-
-    def rebuild_indexes(self, *, index_interval_bytes: int) -> None:
-        """Make the offset and time index anew from the log file, which is trusted."""
+    def _check_indexes(self) -> None:
+        """Rebuild the indexes if they cannot be those of the log file: they are caches."""
+        if self._indexes_are_checked:
+            return
+        self._indexes_are_checked = True
+        if self._indexes_are_sane():
+            return
+        logger.warning("the indexes of %s are rebuilt", self.path(LOG_SUFFIX))
         self.clear_indexes()
         for place in iterate_places(self.log(), 0, self.size):
-            self.note(place, index_interval_bytes=index_interval_bytes)
+            self.note(place, index_interval_bytes=REBUILT_INTERVAL_BYTES)
+        self.seal()
+
+    def _indexes_are_sane(self) -> bool:
+        if not (self.offset_index.is_sane(self.size) and self.time_index.is_sane()):
+            return False
+        offset, position = self.offset_index.last_entry()
+        first = next(iterate_places(self.log(), position, self.size), None)
+        if first is None or (self.offset_index.entry_count and first.last_offset != offset):
+            return False
+        # A sealed segment has the time of its maximum there, if there is any.
+        return self.time_index.entry_count > 0 or first.max_timestamp < 0
 
     def clear_indexes(self) -> None:
+        self._indexes_are_checked = True
         self.offset_index.clear()
         self.time_index.clear()
         self.max_timestamp, self.offset_of_max_timestamp = NO_TIMESTAMP, self.base_offset
         self._first_timestamp = None
         self._bytes_since_index = 0
 
-    def truncate(self, position: int, *, end_offset: int, index_interval_bytes: int) -> None:
+    def truncate(self, position: int, *, end_offset: int) -> None:
         """Cut the log file at `position`, where the batch of `end_offset` starts; durable.
 
         The file is flushed before anything else is appended: else a crash could leave old batches
         behind new ones.
         """
+        self._check_indexes()
         log = self.log()
         log.truncate(position)
         log.flush()
@@ -315,9 +349,10 @@ class Segment:
         return paths
 
 
-def next_offset_of(segment: Segment) -> int:
-    """The offset behind the last whole and sound batch, by a full scan (a `.swap` file, a tool)."""
-    next_offset = segment.base_offset
-    for batch in iterate_whole(segment.log(), 0, segment.size):
+def next_offset_of(base_offset: int, log: File) -> int:
+    """The offset behind the last sound batch of a `.log` file, by a full scan; closes the file."""
+    next_offset = base_offset
+    for batch in iterate_whole(log, 0, log.size):
         next_offset = batch.header.next_offset
+    log.close()
     return next_offset

@@ -60,6 +60,10 @@ class Segments:
         self._bases.append(segment.base_offset)
         self.active = segment
 
+    def was_flushed_below(self, offset: int) -> None:
+        """Only at opening: the sealed segments that end past `offset` wait for a flush."""
+        self.unflushed = [each for each in self.from_offset(offset) if each is not self.active]
+
     def create(self, base_offset: int, *, now_ms: int) -> Segment:
         """A new active segment. An OSError leaves the old one active."""
         segment = Segment(
@@ -105,8 +109,11 @@ class Segments:
                 segment.forget()
 
     def delete(self, segments: list[Segment]) -> None:
-        """Take these out, last first, and rename their files; `remove_deleted` does the rest."""
-        for segment in reversed(segments):
+        """Take these out in this order and rename their files; `remove_deleted` does the rest.
+
+        The order is from one end of the log inwards: a crash must not leave a hole.
+        """
+        for segment in segments:
             slot = self._bases.index(segment.base_offset)
             paths = segment.delete()
             self.directory_changes += 1
@@ -116,6 +123,13 @@ class Segments:
             self._warm = [other for other in self._warm if other is not segment]
         if self._segments:
             self.active = self._segments[-1]
+            self.unflushed = [other for other in self.unflushed if other is not self.active]
+
+    def start_over(self, base_offset: int) -> None:
+        """Take out everything, durably, and begin with an empty segment."""
+        self.delete(self._segments[::-1])
+        self._file_system.sync_directory(self._directory)
+        self.create(base_offset, now_ms=0)
 
     def remove_deleted(self, *, now_ms: int, delay_ms: int) -> None:
         """Remove renamed files once this many milliseconds have passed since the first call."""

@@ -1,0 +1,105 @@
+"""Open or create the parts of one partition's log: load, then trust or recover.
+
+What `PartitionLog.open` starts from. After it, everything that was found is durable: bytes that a
+killed process left in the page cache are flushed before anybody is served from them.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from log.checkpoints import CheckpointError
+from log.file_system import FileSystem
+from log.leader_epochs import LeaderEpochs
+from log.loading import load_segments
+from log.log_config import LogConfig
+from log.producer_state import ProducerState
+from log.recovery import Recovery, check_end, recover, restore_producers, trusted_end
+from log.segments import Segments
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLog:
+    segments: Segments
+    leader_epochs: LeaderEpochs
+    producer_state: ProducerState
+    log_start_offset: int
+    log_end_offset: int
+    recovery_point: int
+
+
+def open_log(
+    file_system: FileSystem,
+    directory: str,
+    *,
+    name: str,
+    config: LogConfig,
+    recovery_point: int,
+    log_start_offset: int,
+    high_watermark: int,
+    clean: bool,
+    accept_damage: bool,
+    now_ms: int,
+) -> OpenedLog:
+    """See `PartitionLog.open`."""
+    if not file_system.is_directory(directory):
+        file_system.make_directory(directory)
+    segments = Segments(file_system, directory)
+    if not load_segments(segments, file_system, directory, now_ms=now_ms):
+        clean = False
+    is_new = len(segments) == 0
+    if is_new:
+        segments.create(log_start_offset, now_ms=now_ms)
+    segments.active.log()
+    leader_epochs, epochs_are_sound = _load_epochs(file_system, directory)
+    recovery = Recovery(
+        file_system=file_system,
+        directory=directory,
+        name=name,
+        segments=segments,
+        leader_epochs=leader_epochs,
+        producer_state=ProducerState(producer_id_expiration_ms=config.producer_id_expiration_ms),
+        config=config,
+        # A damaged history of epochs is rebuilt from all batches.
+        recovery_point=recovery_point if epochs_are_sound else 0,
+        high_watermark=high_watermark,
+        log_start_offset=max(log_start_offset, segments.first.base_offset),
+        accept_damage=accept_damage,
+        now_ms=now_ms,
+    )
+    end_offset = trusted_end(recovery) if clean and epochs_are_sound else None
+    is_trusted = end_offset is not None
+    if end_offset is None:
+        end_offset = recover(recovery)
+    else:
+        restore_producers(recovery, end_offset=end_offset)
+    if not is_new:
+        check_end(recovery, end_offset, clean=is_trusted)
+    start_offset = recovery.log_start_offset
+    if start_offset > end_offset:
+        # Everything that is left lies below the log start.
+        segments.start_over(start_offset)
+        recovery.producer_state.end_offset = end_offset = start_offset
+    leader_epochs.truncate_from_end(end_offset)
+    leader_epochs.truncate_from_start(start_offset)
+    durable_end = end_offset if is_trusted else max(start_offset, min(recovery_point, end_offset))
+    segments.was_flushed_below(durable_end)
+    return OpenedLog(
+        segments,
+        leader_epochs,
+        recovery.producer_state,
+        start_offset,
+        end_offset,
+        durable_end,
+    )
+
+
+def _load_epochs(file_system: FileSystem, directory: str) -> tuple[LeaderEpochs, bool]:
+    try:
+        return LeaderEpochs.load(file_system, directory), True
+    except CheckpointError as error:
+        logger.warning("%s: the leader epochs are read from the batches", error)
+        return LeaderEpochs(), False

@@ -1,0 +1,107 @@
+"""Which segments are old enough to go: facts in, a plan out; `PartitionLog` carries it out.
+
+The rules are Kafka's: whole segments from the oldest on, by the largest record timestamp, by size,
+or because they lie below the log start; never a record at or past the high watermark (KAFKA-5634).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from log.log_config import LogConfig
+from log.segment import Segment
+
+FAR_FUTURE_MS = 24 * 3600 * 1000
+"""A record this far ahead of the clock says nothing about its age: its file's time does."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFacts:
+    """`end_offset` is where the next segment starts, or the log ends.
+
+    `largest_timestamp_ms` is -1 where no record has one; `modified_ms` is the file's.
+    """
+
+    end_offset: int
+    size_bytes: int
+    largest_timestamp_ms: int
+    modified_ms: int
+
+
+def facts_of(segments: Iterable[Segment], log_end_offset: int) -> list[SegmentFacts]:
+    """The facts about a log's segments, oldest first, but for an active one that is empty."""
+    listed = list(segments)
+    ends = [segment.base_offset for segment in listed[1:]] + [log_end_offset]
+    if not listed[-1].size:
+        del listed[-1]
+    return [
+        SegmentFacts(end, segment.size, segment.largest_timestamp()[0], segment.modified_ms())
+        for segment, end in zip(listed, ends, strict=False)
+    ]
+
+
+def plan_retention(
+    segments: Sequence[SegmentFacts],
+    *,
+    config: LogConfig,
+    log_start_offset: int,
+    high_watermark: int,
+    now_ms: int,
+) -> int:
+    """How many of the oldest segments go. All of them is possible: the caller rolls first, and
+    leaves out an active segment that is empty, as nothing is won by replacing it.
+
+    A compacted topic without "delete" loses only what lies below the log start.
+    """
+
+    def is_below_start(segment: SegmentFacts) -> bool:
+        return segment.end_offset <= log_start_offset
+
+    def is_expired(segment: SegmentFacts) -> bool:
+        return now_ms - _age_timestamp(segment, now_ms) > config.retention_ms
+
+    count = 0
+    rules: list[Callable[[SegmentFacts], bool]] = [is_below_start]
+    if "delete" in config.cleanup_policy and config.retention_ms >= 0:
+        rules.insert(0, is_expired)
+    for rule in rules:
+        count += _count_while(segments[count:], rule, high_watermark)
+    if "delete" in config.cleanup_policy and config.retention_bytes >= 0:
+        count += _count_by_size(segments[count:], config.retention_bytes, high_watermark)
+    return count
+
+
+def _age_timestamp(segment: SegmentFacts, now_ms: int) -> int:
+    timestamp = segment.largest_timestamp_ms
+    if timestamp < 0 or timestamp > now_ms + FAR_FUTURE_MS:
+        return segment.modified_ms
+    return timestamp
+
+
+def _may_go(segment: SegmentFacts, high_watermark: int) -> bool:
+    return segment.end_offset <= high_watermark
+
+
+def _count_while(
+    segments: Sequence[SegmentFacts], rule: Callable[[SegmentFacts], bool], high_watermark: int
+) -> int:
+    count = 0
+    for segment in segments:
+        if not (_may_go(segment, high_watermark) and rule(segment)):
+            break
+        count += 1
+    return count
+
+
+def _count_by_size(
+    segments: Sequence[SegmentFacts], retention_bytes: int, high_watermark: int
+) -> int:
+    excess = sum(segment.size_bytes for segment in segments) - retention_bytes
+    count = 0
+    for segment in segments:
+        if excess < segment.size_bytes or not _may_go(segment, high_watermark):
+            break
+        excess -= segment.size_bytes
+        count += 1
+    return count
