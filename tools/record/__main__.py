@@ -1,9 +1,9 @@
 """`python -m tools.record`: play the scenarios against Apache Kafka and write the golden files.
 
-    python -m tools.record                      all, on an Apache Kafka that it starts and stops
-    python -m tools.record 'produce/*'          only these
-    python -m tools.record --broker HOST:PORT   on a broker that runs already, with SETTINGS
-    python -m tools.record --check ...          write nothing, show what differs, deviations too
+python -m tools.record                      all, on an Apache Kafka that it starts and stops
+python -m tools.record 'produce/*'          only these
+python -m tools.record --broker HOST:PORT   on a broker that runs already, with SETTINGS
+python -m tools.record --check ...          write nothing, show what differs
 """
 
 import argparse
@@ -16,9 +16,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from socket import create_server
 
+from tools.record.deviations import DEVIATIONS
 from tools.record.golden import file_name, read_golden, write_golden
-from tools.record.replay import differences, play
 from tools.record.prepare import prepare
+from tools.record.replay import differences, play
 from tools.record.scenarios import SCENARIOS
 from tools.record.settings import SETTINGS
 
@@ -58,7 +59,7 @@ def _play_all(address: str, names: list[str], *, check: bool) -> int:
         text = write_golden(scenario.__doc__ or "", exchanges)
         assert len(read_golden(text)) == len(exchanges), f"{name}: titles are not unique"
         if check:
-            found, _ = differences(name, exchanges, path.read_text(), ())
+            found, _ = differences(name, exchanges, path.read_text(), DEVIATIONS)
             differing += len(found)
             sys.stdout.write("".join(f"{name}\n{text}\n" for text in found))
         else:

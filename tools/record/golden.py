@@ -1,12 +1,12 @@
 """Golden files: one scenario each, its exchanges as text.
 
-    # what the scenario is about
+# what the scenario is about
 
-    === title of the step
-    Produce v9
-    acks: -1 ...
-    ----
-    responses: ...
+=== title of the step
+Produce v9
+acks: -1 ...
+----
+responses: ...
 """
 
 from tools.record.player import Exchange

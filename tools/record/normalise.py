@@ -43,13 +43,17 @@ NEAR_HOURS = 24 * 60
 
 
 class Normaliser:
-    """The names given so far in one scenario. Mutable: every answer may teach it more."""
+    """The names given so far in one scenario. Mutable: every answer may teach it more.
+
+    `only_topics`, where it is not empty, are the topics that answers may list; others are dropped.
+    """
 
     def __init__(self, host: str, port: int, now_ms: int) -> None:
         self._host = host
         self._port = port
         self._now_ms = now_ms
         self._names: dict[tuple[str, str], Symbol] = {}
+        self.only_topics: frozenset[str] = frozenset()
 
     def learn_topic(self, name: str, topic_id: bytes) -> None:
         """Call this id `<id of NAME>` from now on; the first name given stays."""
@@ -69,9 +73,8 @@ class Normaliser:
     def _learn(self, tree: Tree) -> None:
         if isinstance(tree, dict):
             name, topic_id = tree.get("name", tree.get("topic")), tree.get("topic_id")
-            if isinstance(name, str) and name and isinstance(topic_id, Symbol):
-                if topic_id.startswith("uuid:"):
-                    self.learn_topic(name, bytes.fromhex(topic_id[5:]))
+            if name and isinstance(name, str) and str(topic_id).startswith("uuid:"):
+                self.learn_topic(name, bytes.fromhex(str(topic_id)[5:]))
         for child in _children(tree):
             self._learn(child)
 
@@ -79,7 +82,8 @@ class Normaliser:
         if isinstance(tree, dict):
             return {name: self._walk(tree[name], name, is_answer=is_answer) for name in tree}
         if isinstance(tree, list):
-            return [self._walk(element, key, is_answer=is_answer) for element in tree]
+            kept = [element for element in tree if not is_answer or self._is_kept(element, key)]
+            return [self._walk(element, key, is_answer=is_answer) for element in kept]
         if isinstance(tree, Symbol) and tree.startswith("uuid:"):
             return self._named("uuid", tree, "id", is_answer=is_answer)
         if key in NUMBERED and tree != NO_VALUE[key]:
@@ -89,6 +93,11 @@ class Normaliser:
         if is_answer:
             return self._address(tree, key)
         return tree
+
+    def _is_kept(self, element: Tree, key: str) -> bool:
+        if not self.only_topics or key != "topics" or not isinstance(element, dict):
+            return True
+        return element.get("name") in self.only_topics
 
     def _named(self, kind: str, value: Tree, label: str, *, is_answer: bool) -> Tree:
         known = self._names.get((kind, inline(value)))

@@ -27,6 +27,7 @@ from wire.messages.list_offsets import (
     ListOffsetsRequest,
     ListOffsetsTopic,
 )
+from wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from wire.schema import Request, Response
 
 CLOSED = Symbol("closed")
@@ -229,6 +230,23 @@ class Player:
             4,
         )
 
+    def setup_gone(self, name: str) -> None:
+        """Wait until a deleted topic is gone from the broker's own view."""
+        request = MetadataRequest(
+            topics=[MetadataRequestTopic(name=name)], allow_auto_topic_creation=False
+        )
+        for _ in range(MAX_TRIES):
+            answer = self._ask(request, 9)
+            assert isinstance(answer, MetadataResponse)
+            if answer.topics[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+                return
+            time.sleep(BETWEEN_TRIES_S)
+        raise AssertionError(f"{name} is still there")
+
+    def only_topics(self, *names: str) -> None:
+        """Keep only these topics in answers that list all: a broker has other scenarios' too."""
+        self._normaliser.only_topics = frozenset(names)
+
     def close(self) -> None:
         for connection in self._connections.values():
             connection.close()
@@ -289,8 +307,10 @@ def answer_type_of(request_type: type[Request]) -> type[Response]:
 
 def _answer_version(answer: Response, pending: Pending) -> int:
     refused = getattr(answer, "error_code", 0) == ErrorCode.UNSUPPORTED_VERSION
-    return 0 if refused and pending.answer_type.__name__ == "ApiVersionsResponse" else (
-        pending.version
+    return (
+        0
+        if refused and pending.answer_type.__name__ == "ApiVersionsResponse"
+        else (pending.version)
     )
 
 

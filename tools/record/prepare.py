@@ -1,4 +1,7 @@
-"""Bring a fresh broker to the state in which scenarios begin."""
+"""Bring a fresh Apache Kafka to the state in which scenarios begin.
+
+kbroker gets no such help: it serves from its ready line on.
+"""
 
 from tools.record.player import Player
 from tools.record.requests import init_producer_id, offset_commit

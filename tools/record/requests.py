@@ -219,9 +219,9 @@ def create_topics(
     )
 
 
-def delete_topics(*topics: str | bytes, version: int, timeout_ms: int = 10_000) -> (
-    DeleteTopicsRequest
-):
+def delete_topics(
+    *topics: str | bytes, version: int, timeout_ms: int = 10_000
+) -> DeleteTopicsRequest:
     """By name; from v6 also by id."""
     if version < 6:
         names = [topic for topic in topics if isinstance(topic, str)]

@@ -112,9 +112,7 @@ def many_partitions(kafka: Player) -> None:
             produce("produce-many-a", records, partition=index).topic_data[0].partition_data
         )
     kafka.send("one topic, good and bad", mixed, 9)
-    kafka.send(
-        "what is there", list_offsets("produce-many-a", -1, partitions=(0, 1, 2)), 7
-    )
+    kafka.send("what is there", list_offsets("produce-many-a", -1, partitions=(0, 1, 2)), 7)
 
 
 def names(kafka: Player) -> None:
