@@ -6,6 +6,7 @@ from kbroker.config.table import (
     CLUSTER_WIDE,
     LONG_MAX,
     ConfigTable,
+    Validator,
     at_least,
     between,
     boolean,
@@ -21,6 +22,12 @@ from kbroker.config.table import (
 COMPRESSION_TYPES = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 CLEANUP_POLICIES = ("compact", "delete")
+GZIP_LEVEL = Validator(
+    "1 to 9, or -1",
+    lambda value: (
+        None if value in (-1, *range(1, 10)) else "Value must be between 1 and 9 or equal to -1"
+    ),
+)
 
 
 class LogKeys(ConfigTable):
@@ -243,7 +250,7 @@ class LogKeys(ConfigTable):
     compression_gzip_level: int = integer(
         "compression.gzip.level",
         default=-1,
-        valid=between(-1, 9),
+        valid=GZIP_LEVEL,
         update=CLUSTER_WIDE,
         doc="The level where compression.type is gzip; -1 is the codec's own.",
     )

@@ -99,7 +99,7 @@ class ConfigKey:
             return
         refusal = "Value must be non-null" if value is None else self.valid.refusal(value)
         if refusal is not None:
-            raise self.refused(render(value) or "null", refusal)
+            raise self.refused("null" if value is None else str(render(value)), refusal)
 
     def refused(self, text: str, why: str) -> ConfigError:
         return ConfigError(self.name, f"Invalid value {text} for configuration {self.name}: {why}")
@@ -188,6 +188,7 @@ def _declare(kind: ConfigType, name: str, default: ConfigValue, row: Row) -> Con
 class ConfigTable:
     """Base of the tables: immutable typed values, plus which of them were given (not defaulted)."""
 
+    KIND: ClassVar[str] = "broker"
     KEYS: ClassVar[Mapping[str, ConfigKey]] = {}
     given: frozenset[str]
 
@@ -239,7 +240,7 @@ class ConfigTable:
         """The row named `name`, or that has it as a synonym; ConfigError if there is none."""
         key = cls.find(name)
         if key is None:
-            raise ConfigError(name, f"Unknown configuration {name}")
+            raise ConfigError(name, f"Unknown {cls.KIND} config name: {name}")
         return key
 
     @classmethod
@@ -309,13 +310,11 @@ def one_of(*words: str, ignoring_case: bool = False) -> Validator:
 
 
 def some_of(*words: str) -> Validator:
-    """For lists: each element one of `words`, none twice."""
+    """For lists: each element is one of `words`."""
     listed = ", ".join(words)
 
     def refusal(value: ConfigValue) -> str | None:
         elements = cast("tuple[str, ...]", value)
-        if len(set(elements)) != len(elements):
-            return "Values must not be repeated"
         return None if set(elements) <= set(words) else f"String must be one of: {listed}"
 
     return Validator(f"any of {listed}", refusal)
@@ -350,7 +349,10 @@ def _parse_string(key: ConfigKey, text: str) -> ConfigValue:
 
 
 def _parse_list(key: ConfigKey, text: str) -> ConfigValue:
-    return tuple(element.strip() for element in text.split(",")) if text else ()
+    elements = tuple(element.strip() for element in text.split(",")) if text else ()
+    if "" in elements:
+        raise ConfigError(key.name, f"Configuration '{key.name}' values must not be empty.")
+    return elements
 
 
 _LIMITS = {ConfigType.INT: INT_MAX, ConfigType.SHORT: SHORT_MAX, ConfigType.LONG: LONG_MAX}

@@ -6,17 +6,25 @@ need.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
 from kbroker.config.broker_config import BrokerConfig
-from kbroker.config.log_keys import CLEANUP_POLICIES, COMPRESSION_TYPES, TIMESTAMP_TYPES
+from kbroker.config.log_keys import (
+    CLEANUP_POLICIES,
+    COMPRESSION_TYPES,
+    GZIP_LEVEL,
+    TIMESTAMP_TYPES,
+)
 from kbroker.config.table import (
     CLUSTER_WIDE,
     LONG_MAX,
+    ConfigError,
     ConfigKey,
     ConfigTable,
     ConfigValue,
+    Validator,
     at_least,
     between,
     boolean,
@@ -30,11 +38,28 @@ from kbroker.config.table import (
 )
 from log.log_config import LogConfig
 
+_REPLICA = re.compile(r"[0-9]+:[0-9]+")
 _UNIT_MS = {".minutes": 60_000, ".hours": 3_600_000}
+
+
+def _replicas(name: str) -> Validator:
+    shape = "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+
+    def refusal(value: ConfigValue) -> str | None:
+        elements = cast("tuple[str, ...]", value)
+        if elements == ("*",) or all(map(_REPLICA.fullmatch, elements)):
+            return None
+        return (
+            f"{name} must be the literal '*' or a list of replicas in the following format: {shape}"
+        )
+
+    return Validator(f"* or {shape}", refusal)
 
 
 class TopicConfig(ConfigTable):
     """One topic's configuration; a row's synonyms are broker keys, the first one set wins."""
+
+    KIND = "topic"
 
     cleanup_policy: tuple[str, ...] = strings(
         "cleanup.policy",
@@ -47,7 +72,7 @@ class TopicConfig(ConfigTable):
     compression_gzip_level: int = integer(
         "compression.gzip.level",
         default=-1,
-        valid=between(-1, 9),
+        valid=GZIP_LEVEL,
         synonyms=("compression.gzip.level",),
         update=CLUSTER_WIDE,
         doc="The level where compression.type is gzip; -1 is the codec's own.",
@@ -112,6 +137,7 @@ class TopicConfig(ConfigTable):
     follower_replication_throttled_replicas: tuple[str, ...] = strings(
         "follower.replication.throttled.replicas",
         default=(),
+        valid=_replicas("follower.replication.throttled.replicas"),
         update=CLUSTER_WIDE,
         doc="Accepted, without effect: replication is not throttled.",
     )
@@ -126,6 +152,7 @@ class TopicConfig(ConfigTable):
     leader_replication_throttled_replicas: tuple[str, ...] = strings(
         "leader.replication.throttled.replicas",
         default=(),
+        valid=_replicas("leader.replication.throttled.replicas"),
         update=CLUSTER_WIDE,
         doc="Accepted, without effect: replication is not throttled.",
     )
@@ -230,7 +257,7 @@ class TopicConfig(ConfigTable):
         "remote.storage.enable",
         default=False,
         update=CLUSTER_WIDE,
-        doc="Accepted, without effect: there is no tiered storage.",
+        doc="Only false: there is no tiered storage.",
     )
     retention_bytes: int = long(
         "retention.bytes",
@@ -292,6 +319,22 @@ class TopicConfig(ConfigTable):
         """A topic's key by its own name only: synonyms name the broker's keys here."""
         return cls.KEYS.get(name)
 
+    def check(self) -> None:
+        """ConfigError where keys are good one by one but not together; the words are Kafka's."""
+        low, high = self.min_compaction_lag_ms, self.max_compaction_lag_ms
+        if low > high:
+            raise ConfigError(
+                "min.compaction.lag.ms",
+                f"conflict topic config setting min.compaction.lag.ms ({low})"
+                f" > max.compaction.lag.ms ({high})",
+            )
+        if self.remote_storage_enable:
+            raise ConfigError(
+                "remote.storage.enable",
+                "Tiered Storage functionality is disabled in the broker. Topic cannot be configured"
+                " with remote log storage.",
+            )
+
     def to_log_config(self, broker: BrokerConfig) -> LogConfig:
         """What one partition's log needs; the producers' expiry is a key of the broker alone."""
         return LogConfig(
@@ -320,7 +363,9 @@ def topic_config(broker: BrokerConfig, overrides: Mapping[str, str]) -> TopicCon
     for name, text in overrides.items():
         key = TopicConfig.key(name)
         values[key.attribute] = key.parse(text)
-    return TopicConfig.build(values, given=overrides)
+    config = TopicConfig.build(values, given=overrides)
+    config.check()
+    return config
 
 
 def broker_default(key: ConfigKey, broker: BrokerConfig) -> ConfigValue:

@@ -77,3 +77,53 @@ def test_a_topic_is_not_configured_by_the_brokers_names():
 def test_what_the_broker_alone_decides_reaches_the_log():
     broker = BrokerConfig.parse({"producer.id.expiration.ms": "5"})
     assert topic_config(broker, {}).to_log_config(broker).producer_id_expiration_ms == 5
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"retention.ms": "-5"}, "Invalid value -5 for configuration retention.ms: Value must be"
+         " at least -1"),
+        ({"cleanup.policy": "foo"}, "Invalid value foo for configuration cleanup.policy: String"
+         " must be one of: compact, delete"),
+        ({"cleanup.policy": "delete,"}, "Configuration 'cleanup.policy' values must not be empty."),
+        ({"segment.bytes": "10"}, "Invalid value 10 for configuration segment.bytes: Value must be"
+         " at least 1048576"),
+        ({"retention.ms": ""}, "Invalid value  for configuration retention.ms: Not a number of type"
+         " LONG"),
+        ({"no.such": "1"}, "Unknown topic config name: no.such"),
+        ({"compression.gzip.level": "0"}, "Invalid value 0 for configuration"
+         " compression.gzip.level: Value must be between 1 and 9 or equal to -1"),
+        ({"min.cleanable.dirty.ratio": "2"}, "Invalid value 2.0 for configuration"
+         " min.cleanable.dirty.ratio: Value must be no more than 1"),
+        ({"min.compaction.lag.ms": "10", "max.compaction.lag.ms": "5"}, "conflict topic config"
+         " setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)"),
+        ({"remote.storage.enable": "true"}, "Tiered Storage functionality is disabled in the"
+         " broker. Topic cannot be configured with remote log storage."),
+    ],
+)  # fmt: skip
+def test_a_bad_configuration_is_refused_in_the_words_of_apache_kafka(texts, message):
+    """The messages are answers of Apache Kafka 4.3.1 to CreateTopics."""
+    with pytest.raises(ConfigError) as refusal:
+        topic_config(BrokerConfig(), texts)
+    assert str(refusal.value) == message
+    assert refusal.value.key in texts
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"cleanup.policy": "delete,delete"},
+        {"cleanup.policy": "delete , compact"},
+        {"cleanup.policy": ""},
+        {"segment.bytes": " 2000000 "},
+        {"segment.bytes": "+2000000"},
+        {"preallocate": "TRUE"},
+        {"retention.bytes": "-7"},
+        {"leader.replication.throttled.replicas": "*"},
+        {"follower.replication.throttled.replicas": "0:1,1:2"},
+    ],
+)
+def test_what_apache_kafka_accepts_is_accepted(texts):
+    broker = BrokerConfig()
+    assert topic_config(broker, texts).to_log_config(broker)
