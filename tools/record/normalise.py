@@ -5,13 +5,15 @@
     session ids       <session N>, likewise
     cluster id        <cluster>
     host and port     <host>, <port> where they are the address the player connected to
-    times near now    <now>, <now+2h>: stamped by the broker, or sent relative to now
+    times near now    <now>, <now+2h>: stamped by the broker, or sent relative to now;
+                      <time> in messages
 
 A value that the scenario itself made up (it stood in a request first) stays as it is, and so do
 node ids, epochs and offsets: the replay starts its broker with the recorder's node id and settings.
 Lists whose order Kafka does not promise are sorted by what identifies their elements.
 """
 
+import re
 from base64 import urlsafe_b64encode
 
 from tools.record.text import Symbol, Tree, inline
@@ -38,6 +40,7 @@ IDENTIFYING = (
     "group_id",
     "key",
 )
+LONG_NUMBER = re.compile(r"-?\d{13,}")
 HOUR_MS = 3_600_000
 NEAR_HOURS = 24 * 60
 
@@ -128,7 +131,8 @@ class Normaliser:
         return value
 
     def _message(self, text: str) -> str:
-        """Ids in messages stand in Kafka's base 64."""
+        """Ids stand there in Kafka's base 64; numbers this long are times, or bounds of some."""
+        text = LONG_NUMBER.sub("<time>", text)
         for (kind, uuid), name in self._names.items():
             if kind == "uuid" and uuid.startswith("uuid:"):
                 encoded = urlsafe_b64encode(bytes.fromhex(uuid[5:])).decode().rstrip("=")

@@ -3,6 +3,7 @@
 SETTINGS = {
     "node.id": "1",
     "num.partitions": "1",
+    "offsets.topic.num.partitions": "1",
     # Batches in scenarios have fixed timestamps, long past.
     "log.retention.ms": "-1",
 }

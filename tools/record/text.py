@@ -7,7 +7,8 @@ import json
 
 Tree = dict[str, "Tree"] | list["Tree"] | str | int | bool | None
 
-LINE_WIDTH = 100
+LINE_WIDTH = 140
+"""Wider than code: most structs then stand in one line."""
 
 
 class Symbol(str):

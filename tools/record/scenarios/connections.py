@@ -103,6 +103,7 @@ def bad_frames(kafka: Player) -> None:
 def bad_bodies(kafka: Player) -> None:
     """A sound header before a body that is cut, or claims what is not there."""
     kafka.setup_topic("bad-bodies")
+    kafka.only_topics("bad-bodies")
     nothing = metadata()
     for title, request, version, body in (
         ("no body", MetadataRequest, 4, b""),
