@@ -112,28 +112,32 @@ class CheckpointWriter:
         try:
             write_atomically(self.file_system, path, data)
         except OSError as error:
-            if error.errno != errno.ENOSPC or not self._give_up_reserve():
+            if error.errno != errno.ENOSPC or not self.give_up_reserve():
                 raise
+            logger.warning("%s is full: its reserve of %d bytes is used", self.path, RESERVE_BYTES)
             write_atomically(self.file_system, path, data)
 
     def make_reserve(self) -> None:
-        """Set some room aside, if there is any and none is yet."""
+        """Set some room aside, if there is any and none is yet. It need not survive a crash."""
         path = f"{self.path}/{RESERVE}"
-        if self.file_system.exists(path):
-            return
         try:
-            write_atomically(self.file_system, path, bytes(RESERVE_BYTES))
+            file = self.file_system.open(path, create=True)
+            try:
+                if file.size < RESERVE_BYTES:
+                    file.append(bytes(RESERVE_BYTES - file.size))
+            finally:
+                file.close()
         except OSError as error:
             logger.warning("%s has no room to spare: %s", self.path, error)
 
-    def _give_up_reserve(self) -> bool:
-        """True if there was one; it is made again at the next start that finds room."""
+    def give_up_reserve(self) -> bool:
+        """Free the room set aside; True if there was some. The next start sets it aside again."""
         path = f"{self.path}/{RESERVE}"
         if not self.file_system.exists(path):
             return False
-        logger.warning("%s is full: its reserve of %d bytes is used", self.path, RESERVE_BYTES)
+        size = self.file_system.status(path).size
         self.file_system.remove(path)
-        return True
+        return size > 0
 
 
 def read_or_reset(writer: CheckpointWriter, name: str) -> tuple[dict[TopicPartition, int], bool]:

@@ -257,32 +257,32 @@ class LogDirectory:
     def close(self, *, clean: bool, high_watermarks: Mapping[TopicPartition, int]) -> bool:
         """Close all partitions and give up the lock; True if the next start may trust everything.
 
-        Only if every partition could be flushed are the checkpoints written, and then, last of all,
-        the file that says so. With `clean` False nothing of that is written.
+        First the reserve goes, so that indexes and checkpoints find room on a full disk. Only if
+        every partition could be flushed are the checkpoints written, and then, last of all, the
+        file that says so. With `clean` False nothing of that is written.
         """
         try:
+            clean = clean and self._try(self.checkpoints.give_up_reserve)
             for log in self.logs.values():
-                try:
-                    log.close()
-                except OSError as error:
-                    logger.error("%s-%d did not close cleanly: %s", log.topic, log.partition, error)
-                    clean = False
-                clean = clean and log.recovery_point == log.log_end_offset
-            if clean:
-                clean = self._write_clean_shutdown(high_watermarks)
+                closed = self._try(log.close)
+                clean = clean and closed and log.recovery_point == log.log_end_offset
+            clean = clean and self._try(lambda: self._write_clean_shutdown(high_watermarks))
         finally:
             self.logs.clear()
             self._lock.close()
         return clean
 
-    def _write_clean_shutdown(self, high_watermarks: Mapping[TopicPartition, int]) -> bool:
+    def _try(self, step: Callable[[], object]) -> bool:
         try:
-            self.write_checkpoints(high_watermarks)
-            self.checkpoints.write_file(f"{self.path}/{CLEAN_SHUTDOWN}", encode_clean_shutdown())
+            step()
         except OSError as error:
-            logger.error("%s was not left clean: %s", self.path, error)
+            logger.error("%s is not left clean: %s", self.path, error)
             return False
         return True
+
+    def _write_clean_shutdown(self, high_watermarks: Mapping[TopicPartition, int]) -> None:
+        self.write_checkpoints(high_watermarks)
+        self.checkpoints.write_file(f"{self.path}/{CLEAN_SHUTDOWN}", encode_clean_shutdown())
 
     def _check_partition(
         self, key: TopicPartition, directory: str, expected: bytes | None

@@ -1,0 +1,133 @@
+"""Checkpoints: what is written when, and what a full disk or a deletion in between does."""
+
+import errno
+import random
+
+import pytest
+
+from log.checkpoint_writer import (
+    HIGH_WATERMARKS,
+    LOG_STARTS,
+    RECOVERY_POINTS,
+    RESERVE,
+    RESERVE_BYTES,
+    CheckpointWriter,
+    read_or_reset,
+)
+from log.checkpoints import CheckpointError
+from log.leader_epochs import LeaderEpochs
+from log.log_config import LogConfig
+from log.partition_log import PartitionLog
+from simulator.disk import SimulatedDisk
+
+KEY = ("t", 0)
+
+
+def _writer(capacity_bytes: int | None = None) -> tuple[SimulatedDisk, CheckpointWriter]:
+    disk = SimulatedDisk(capacity_bytes=capacity_bytes)
+    disk.make_directory("d/t-0")
+    return disk, CheckpointWriter(disk, "d")
+
+
+def _log(disk: SimulatedDisk) -> PartitionLog:
+    return PartitionLog.open(
+        disk,
+        "d/t-0",
+        topic="t",
+        partition=0,
+        topic_id=bytes(16),
+        config=LogConfig(),
+        recovery_point=0,
+        log_start_offset=0,
+        high_watermark=0,
+        clean=True,
+        now_ms=0,
+    )
+
+
+def _names(writer: CheckpointWriter, log: PartitionLog, high_watermark: int) -> list[str]:
+    files = writer.gather({KEY: log}, {KEY: high_watermark})
+    return [file.path.removeprefix("d/") for file in files]
+
+
+def test_only_what_changed_is_written_and_epochs_come_first() -> None:
+    disk, writer = _writer()
+    log = _log(disk)
+    log.assign_epoch_start(3, 0)
+    every = ["t-0/leader-epoch-checkpoint", LOG_STARTS, RECOVERY_POINTS, HIGH_WATERMARKS]
+    assert _names(writer, log, 0) == every
+    writer.write(writer.gather({KEY: log}, {KEY: 0}))
+    assert _names(writer, log, 0) == []
+    assert _names(writer, log, 1) == [HIGH_WATERMARKS]
+    log.assign_epoch_start(4, 0)
+    assert _names(writer, log, 0) == ["t-0/leader-epoch-checkpoint"]
+    after = disk.crash(random.Random(1))
+    assert CheckpointWriter(after, "d").read_offsets(HIGH_WATERMARKS) == {KEY: 0}
+    assert LeaderEpochs.load(after, "d/t-0").entries == [(3, 0)]
+
+
+def test_a_change_between_gathering_and_writing_is_written_the_next_time() -> None:
+    disk, writer = _writer()
+    log = _log(disk)
+    log.assign_epoch_start(1, 0)
+    files = writer.gather({KEY: log}, {})
+    log.assign_epoch_start(2, 0)
+    writer.write(files)
+    assert _names(writer, log, 0)[0] == "t-0/leader-epoch-checkpoint"
+
+
+def test_a_partition_deleted_in_between_is_passed_over() -> None:
+    disk, writer = _writer()
+    log = _log(disk)
+    log.assign_epoch_start(1, 0)
+    files = writer.gather({KEY: log}, {KEY: 0})
+    disk.rename("d/t-0", "d/gone")
+    writer.write(files)
+    assert disk.exists(f"d/{RECOVERY_POINTS}")
+    assert not disk.exists("d/t-0")
+
+
+def test_a_failed_write_is_tried_again_the_next_time() -> None:
+    disk, writer = _writer()
+    log = _log(disk)
+    disk.fail("append", "*", count=1)
+    files = writer.gather({KEY: log}, {KEY: 0})
+    with pytest.raises(OSError, match="error"):
+        writer.write(files)
+    assert writer.gather({KEY: log}, {KEY: 0}) == files
+    writer.write(files)
+    assert writer.gather({KEY: log}, {KEY: 0}) == []
+
+
+def test_a_full_disk_gives_up_the_reserve() -> None:
+    disk, writer = _writer(RESERVE_BYTES + 100)
+    writer.make_reserve()
+    writer.make_reserve()
+    assert disk.status(f"d/{RESERVE}").size == RESERVE_BYTES
+    writer.write_file("d/small", bytes(50))
+    writer.write_file("d/large", bytes(1000))
+    assert not disk.exists(f"d/{RESERVE}")
+    assert disk.read_file("d/large") == bytes(1000)
+    with pytest.raises(OSError, match="space") as caught:
+        writer.write_file("d/huge", bytes(RESERVE_BYTES))
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_no_room_for_a_reserve_is_no_reason_not_to_start(caplog: pytest.LogCaptureFixture) -> None:
+    disk, writer = _writer(1000)
+    writer.make_reserve()
+    assert "no room to spare" in caplog.text
+    assert not writer.give_up_reserve()
+    assert not disk.exists(f"d/{RESERVE}")
+
+
+def test_a_damaged_checkpoint_is_reported_or_reset(caplog: pytest.LogCaptureFixture) -> None:
+    _, writer = _writer()
+    assert writer.read_offsets(LOG_STARTS) == {}
+    writer.write_file(f"d/{LOG_STARTS}", b"0\n5\n")
+    with pytest.raises(CheckpointError, match=LOG_STARTS):
+        writer.read_offsets(LOG_STARTS)
+    assert read_or_reset(writer, LOG_STARTS) == ({}, False)
+    assert "checked from its start" in caplog.text
+    writer.write_file(f"d/{LOG_STARTS}", b"0\n1\nt 0 4\n")
+    assert read_or_reset(writer, LOG_STARTS) == ({KEY: 4}, True)

@@ -1,0 +1,360 @@
+"""A data directory's life: opened, crashed, left clean, refused, full."""
+
+import errno
+import random
+from pathlib import Path
+
+import pytest
+
+from log.checkpoints import decode_uuid
+from log.file_system import OsFileSystem
+from log.log_config import LogConfig
+from log.log_directory import LogDirectory, LogDirectoryError
+from simulator.disk import SimulatedDisk
+from wire.records.batch import build_batch, iterate_batches
+from wire.records.record import Record, iterate_records
+
+ID_A, ID_B, ID_C = (bytes([n]) * 16 for n in (1, 2, 3))
+TOPICS = {"a": ID_A, "b.c-d": ID_B}
+CONFIG = LogConfig()
+CLEAN = "data/.kafka_cleanshutdown"
+
+
+def _open(
+    disk: SimulatedDisk | OsFileSystem,
+    path: str = "data",
+    *,
+    cluster_id: str | None = "the-cluster",
+    node_id: int = 1,
+) -> LogDirectory:
+    return LogDirectory.open(
+        disk,
+        path,
+        node_id=node_id,
+        cluster_id=cluster_id,
+        new_cluster_id="a-new-cluster",
+        new_directory_id=ID_C,
+    )
+
+
+def _open_logs(directory: LogDirectory, topics: dict[str, bytes] | None = None) -> None:
+    ids = TOPICS if topics is None else topics
+    directory.open_logs(config_of=lambda _: CONFIG, topic_id_of=ids.get, now_ms=0)
+
+
+def _start(disk: SimulatedDisk, topics: dict[str, bytes] | None = None) -> LogDirectory:
+    directory = _open(disk)
+    _open_logs(directory, topics)
+    return directory
+
+
+def _create(directory: LogDirectory, topic: str = "a", partition: int = 0) -> None:
+    directory.create_log(topic, partition, topic_id=TOPICS[topic], config=CONFIG, now_ms=0)
+
+
+def _append(directory: LogDirectory, value: bytes, key: tuple[str, int] = ("a", 0)) -> int:
+    batch = memoryview(build_batch([Record(0, 1000, None, value)]))
+    return directory.logs[key].append_as_leader(batch, leader_epoch=2, now_ms=2000).base_offset
+
+
+def _values(directory: LogDirectory, key: tuple[str, int] = ("a", 0)) -> list[bytes | None]:
+    log = directory.logs[key]
+    piece = log.read(0, max_bytes=1 << 20, upper_bound_offset=log.log_end_offset)
+    if piece is None:
+        return []
+    data = piece.source.read_at(piece.position, len(piece))
+    piece.release()
+    return [
+        record.value
+        for position, _ in iterate_batches(data)
+        for record in iterate_records(data, position, max_decompressed_bytes=1 << 20)
+    ]
+
+
+def test_a_new_directory_takes_the_given_ids_and_keeps_them() -> None:
+    disk = SimulatedDisk()
+    directory = _open(disk, "deep/data", cluster_id=None)
+    assert (directory.cluster_id, directory.directory_id) == ("a-new-cluster", ID_C)
+    assert not directory.was_clean
+    assert directory.close(clean=True, high_watermarks={})
+    again = _open(disk.crash(random.Random(1)), "deep/data", cluster_id=None)
+    assert again.cluster_id == "a-new-cluster"
+    assert again.was_clean
+
+
+def test_a_directory_in_use_is_refused_in_one_line() -> None:
+    disk = SimulatedDisk()
+    first = _open(disk)
+    with pytest.raises(LogDirectoryError, match=r"^data is in use by another broker$"):
+        _open(disk)
+    first.close(clean=False, high_watermarks={})
+    _open(disk)
+
+
+def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
+    first = _open(OsFileSystem(), str(tmp_path / "data"))
+    with pytest.raises(LogDirectoryError, match="in use"):
+        _open(OsFileSystem(), str(tmp_path / "data"))
+    assert first.close(clean=True, high_watermarks={})
+    second = _open(OsFileSystem(), str(tmp_path / "data"))
+    assert second.was_clean
+    second.close(clean=False, high_watermarks={})
+
+
+def test_the_directory_of_another_cluster_or_node_is_refused_and_stays_as_it_is() -> None:
+    disk = SimulatedDisk()
+    _open(disk).close(clean=True, high_watermarks={})
+    with pytest.raises(LogDirectoryError, match="belongs to cluster the-cluster, this broker to x"):
+        _open(disk, cluster_id="x")
+    with pytest.raises(LogDirectoryError, match="belongs to node 1, this broker is node 2"):
+        _open(disk, node_id=2)
+    assert disk.exists(CLEAN)
+    assert _open(disk).was_clean
+
+
+def test_partitions_without_meta_properties_belong_to_someone_else() -> None:
+    disk = SimulatedDisk()
+    disk.make_directory("data/x-0")
+    with pytest.raises(LogDirectoryError, match=r"holds partitions .* but no meta.properties"):
+        _open(disk)
+    assert disk.list_directory("data/x-0") == []
+
+
+@pytest.mark.parametrize("operation", ["make_directory", "open"])
+def test_a_directory_that_cannot_be_written_is_one_line(operation: str) -> None:
+    disk = SimulatedDisk()
+    disk.fail(operation, error_number=errno.EACCES)
+    with pytest.raises(LogDirectoryError, match=r"^data cannot be used: Permission denied$"):
+        _open(disk)
+
+
+def test_damaged_meta_properties_are_one_line_and_give_up_the_lock() -> None:
+    disk = SimulatedDisk()
+    _open(disk).close(clean=True, high_watermarks={})
+    disk.corrupt("data/meta.properties", 0, b"nonsense\n")
+    for _ in range(2):
+        with pytest.raises(LogDirectoryError, match=r"meta\.properties: expected key=value"):
+            _open(disk)
+
+
+def test_the_clean_shutdown_file_goes_first_and_comes_last() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"x")
+    assert not disk.exists(CLEAN)
+    assert directory.close(clean=True, high_watermarks={("a", 0): 1})
+    assert disk.exists(CLEAN)
+    disk.power_off_after = disk.operation_count + 2
+    assert _open(disk).was_clean
+    after = disk.crash(random.Random(2))
+    assert not after.exists(CLEAN), "removed, and that made durable, before anything else"
+
+
+def test_everything_is_back_after_a_clean_shutdown() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _create(directory, "b.c-d", 7)
+    for value in (b"x", b"y"):
+        _append(directory, value)
+    _append(directory, b"z", ("b.c-d", 7))
+    assert directory.close(clean=True, high_watermarks={("a", 0): 2, ("b.c-d", 7): 1})
+    again = _start(disk.crash(random.Random(3)))
+    assert sorted(again.logs) == [("a", 0), ("b.c-d", 7)]
+    assert _values(again) == [b"x", b"y"]
+    assert again.high_watermarks == {("a", 0): 2, ("b.c-d", 7): 1}
+    assert again.logs["a", 0].topic_id == ID_A
+    assert again.logs["a", 0].recovery_point == 2
+    assert again.logs["a", 0].leader_epochs.entries == [(2, 0)]
+
+
+def test_a_flush_that_fails_at_the_end_is_not_called_clean() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"x")
+    disk.fail("flush", "*.log")
+    assert not directory.close(clean=True, high_watermarks={})
+    assert not disk.exists(CLEAN)
+
+
+def test_a_full_disk_does_not_hinder_a_clean_shutdown() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"x")
+    directory.logs["a", 0].flush_now()
+    disk.capacity_bytes = disk.used_bytes
+    assert directory.close(clean=True, high_watermarks={("a", 0): 1})
+    assert disk.exists(CLEAN)
+
+
+def test_unclean_closing_writes_no_checkpoint() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    assert not directory.close(clean=False, high_watermarks={("a", 0): 0})
+    assert not disk.exists(CLEAN)
+    assert not disk.exists("data/replication-offset-checkpoint")
+
+
+def test_a_deleted_partition_cannot_come_back() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"x")
+    directory.write_checkpoints({("a", 0): 1})
+    directory.delete_log("a", 0, unique_id=ID_C)
+    assert directory.logs == {}
+    after = disk.crash(random.Random(4))
+    assert f"a-0.{ID_C.hex()}-delete" in after.list_directory("data")
+    again = _start(after)
+    assert again.logs == {}
+    assert [name for name in after.list_directory("data") if name.startswith("a-0")] == []
+    _create(again)
+    assert _values(again) == []
+    assert again.logs["a", 0].log_end_offset == 0
+
+
+def test_space_of_deleted_partitions_is_freed_on_request() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    for partition in range(2):
+        _create(directory, "a", partition)
+        directory.delete_log("a", partition, unique_id=bytes([partition]) * 16)
+    directory.remove_deleted()
+    assert directory.deleted_directories == []
+    assert [name for name in disk.list_directory("data") if name.startswith("a-")] == []
+
+
+def test_a_partition_that_no_longer_closes_can_be_deleted() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"x")
+    disk.fail("flush", "*.log")
+    directory.delete_log("a", 0, unique_id=ID_C)
+    assert directory.logs == {}
+
+
+def test_the_directory_of_a_deleted_topic_is_left_alone_and_not_opened() -> None:
+    """A broker that was down when the topic was deleted must not serve it again."""
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"precious")
+    directory.close(clean=True, high_watermarks={})
+    again = _start(disk, topics={})
+    assert again.logs == {}
+    stray = again.strays["a", 0]
+    assert (stray.topic_id, stray.reason) == (ID_A, "there is no topic a")
+    again.close(clean=True, high_watermarks={})
+    assert _values(_start(disk)) == [b"precious"]
+
+
+def test_a_topic_made_anew_does_not_get_the_records_of_the_old_one() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"old")
+    directory.close(clean=True, high_watermarks={})
+    again = _start(disk, topics={"a": ID_B})
+    assert again.strays["a", 0].reason == "it belongs to an earlier a"
+    again.create_log("a", 0, topic_id=ID_B, config=CONFIG, now_ms=0)
+    assert _values(again) == []
+    assert disk.exists(f"data/a-0.{ID_A.hex()}-stray/00000000000000000000.log")
+    again.close(clean=True, high_watermarks={})
+    last = _start(disk, topics={"a": ID_B})
+    assert sorted(last.logs) == [("a", 0)]
+    assert last.strays == {}
+
+
+def test_records_without_an_id_belong_to_nobody_but_an_empty_directory_is_adopted() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"x")
+    directory.close(clean=False, high_watermarks={})
+    disk.remove("data/a-0/partition.metadata")
+    disk.make_directory("data/b.c-d-0")
+    again = _start(disk)
+    assert again.strays["a", 0].reason == "partition.metadata is missing"
+    assert again.logs["b.c-d", 0].topic_id == ID_B
+    metadata = disk.read_file("data/b.c-d-0/partition.metadata").decode()
+    assert decode_uuid(metadata.split()[-1], "") == ID_B
+
+
+def test_a_damaged_partition_metadata_is_reported() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    directory.close(clean=True, high_watermarks={})
+    disk.corrupt("data/a-0/partition.metadata", 0, b"?")
+    assert "data/a-0/partition.metadata: version" in _start(disk).strays["a", 0].reason
+
+
+def test_files_that_are_not_ours_are_passed_over() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    disk.make_directory("data/lost+found")
+    disk.open("data/metadata.sqlite", create=True).close()
+    disk.open("data/a-1", create=True).close()
+    directory.close(clean=True, high_watermarks={})
+    again = _start(disk)
+    assert (again.logs, again.strays) == ({}, {})
+    assert disk.exists("data/lost+found")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "recovery-point-offset-checkpoint",
+        "log-start-offset-checkpoint",
+        "replication-offset-checkpoint",
+    ],
+)
+def test_a_damaged_checkpoint_costs_a_recovery_not_the_data(name: str) -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"x")
+    directory.close(clean=True, high_watermarks={("a", 0): 1})
+    disk.corrupt(f"data/{name}", 0, b"7")
+    again = _start(disk)
+    assert _values(again) == [b"x"]
+    assert _append(again, b"y") == 1
+
+
+def test_power_loss_at_any_moment_loses_no_flushed_record() -> None:
+    """Create, append, flush, checkpoint, close; every change to the disk is once the last."""
+    limit = 0
+    seen = set()
+    while True:
+        disk = SimulatedDisk()
+        disk.power_off_after = limit
+        flushed: list[bytes] = []
+        finished = False
+        try:
+            directory = _start(disk)
+            _create(directory)
+            for value in (b"1", b"2", b"3"):
+                _append(directory, value)
+                directory.logs["a", 0].flush_now()
+                flushed.append(value)
+                directory.write_checkpoints({("a", 0): len(flushed)})
+            finished = directory.close(clean=True, high_watermarks={("a", 0): 3})
+        except (OSError, LogDirectoryError):
+            pass
+        after = disk.crash(random.Random(limit))
+        again = _start(after)
+        if flushed:
+            assert _values(again)[: len(flushed)] == flushed
+            assert again.logs["a", 0].log_end_offset >= again.high_watermarks.get(("a", 0), 0)
+        seen.add(len(flushed))
+        if finished:
+            assert again.was_clean
+            break
+        limit += 1
+    assert seen == {0, 1, 2, 3}
+    assert limit > 20
