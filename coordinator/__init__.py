@@ -1,5 +1,5 @@
-"""Replicated state machines of the coordinators: no I/O, no clock.
+"""Replicated state machines without I/O or clock: handlers produce records, replay applies them.
 
-A shard's handlers read and produce records, `replay` alone changes persistent state, and
-`kbroker.coordination` hosts the shards on `__consumer_offsets` and `__transaction_state`.
+- `outcome`: what a handler gives back to the host (`kbroker.coordination`).
+- `group`: committed offsets on `__consumer_offsets`.
 """

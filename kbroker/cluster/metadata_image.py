@@ -262,6 +262,9 @@ class MetadataImage:
             return None
         record, mod_revision = self._topic_records[topic_id]
         partitions = self._partitions.get(topic_id, {})
+        # The controller writes partitions before, and removes them with, what counts them.
+        missing = [n for n in range(record.partition_count) if n not in partitions]
+        assert not missing, f"topic {record.name} lacks partitions {missing}"
         return TopicImage(
             topic_id=topic_id,
             name=record.name,
@@ -325,7 +328,8 @@ def _changed_partitions(before: _Topics, after: _Topics) -> tuple[tuple[bytes, i
             continue
         for partition, record in topic.partitions.items():
             # The revision decides: equal values written twice are still a change.
-            if former.partitions.get(partition) != record:
+            known = former.partitions.get(partition)
+            if known is not record and known != record:
                 changed.append((topic_id, partition))
     return tuple(changed)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
@@ -267,7 +267,7 @@ def encode_partition(record: PartitionRecord) -> bytes:
 
 
 def decode_partition(value: bytes, mod_revision: int) -> PartitionRecord:
-    record = _decode(
+    return _decode(
         value,
         lambda d: PartitionRecord(
             replicas=_integers(d["replicas"]),
@@ -280,9 +280,9 @@ def decode_partition(value: bytes, mod_revision: int) -> PartitionRecord:
             adding=_integers(d["adding"]),
             removing=_integers(d["removing"]),
             partition_epoch=_integer(d["partition_epoch"]),
+            mod_revision=mod_revision,
         ),
     )
-    return replace(record, mod_revision=mod_revision)
 
 
 def encode_producer_id_block(record: ProducerIdBlock) -> bytes:

@@ -7,7 +7,6 @@ and files. Source: `org.apache.kafka.common.Uuid`.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Protocol
 
 ID_SIZE_BYTES = 16
@@ -30,7 +29,7 @@ def parse_topic_id(text: str) -> bytes:
     """The 16 bytes behind the text. ValueError if it is not the text of an id."""
     try:
         topic_id = base64.b64decode(text + "==", altchars=b"-_", validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
+    except ValueError as error:
         raise ValueError(f"not an id in Kafka's base64 form: {text!r}") from error
     if len(topic_id) != ID_SIZE_BYTES or topic_id_text(topic_id) != text:
         raise ValueError(f"not an id in Kafka's base64 form: {text!r}")

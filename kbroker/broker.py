@@ -1,0 +1,344 @@
+"""One broker: puts the parts together, starts them in order, and stops them in order.
+
+`run` is the process around it: event loop, signals, the ready line. A simulation makes a `Broker`
+of its own, with other dependencies, in a loop that many share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+
+from kbroker.cluster.controller import Controller
+from kbroker.cluster.metadata_cache import MetadataCache
+from kbroker.cluster.metadata_image import MetadataDelta
+from kbroker.cluster.metadata_records import BrokerRegistration, ListenerRecord
+from kbroker.cluster.metadata_store import MetadataStore, MetadataStoreError
+from kbroker.cluster.topic_creation import TopicDefaults
+from kbroker.cluster.topic_ids import random_id, topic_id_text
+from kbroker.config.broker_config import BrokerConfig
+from kbroker.coordination import GroupCoordinator
+from kbroker.dependencies import Dependencies, system_dependencies
+from kbroker.dispatch import Dispatcher
+from kbroker.flusher import Flusher, FlushScheduler
+from kbroker.handlers import HANDLERS
+from kbroker.producer_ids import ProducerIds
+from kbroker.ready import ready_text
+from kbroker.replication.fetch_session import FetchSessions
+from kbroker.replication.replica_manager import ReplicaManager
+from kbroker.server import Server
+from kbroker.services import Services
+from kbroker.tasks import TaskSupervisor, every
+from kbroker.topics import Topics
+from kbroker.watch import Deadlines
+from log.log_directory import LogDirectory, LogDirectoryError
+from log.recovery import LogDamagedError
+
+logger = logging.getLogger(__name__)
+
+CLUSTER_NAME = "kbroker"
+WANTED_FILES = 1 << 20
+
+
+class StartError(Exception):
+    """The broker cannot start; the message is one line for the person who started it."""
+
+
+class Broker:
+    """Start with `start`, then wait for `stopped`; `stop` ends it, cleanly where the disk allows."""
+
+    def __init__(self, config: BrokerConfig, dependencies: Dependencies) -> None:
+        self.config = config
+        self.stopped = asyncio.Event()
+        self.failure = ""
+        self._dependencies = dependencies
+        self._loop = asyncio.get_running_loop()
+        self._store: MetadataStore | None = None
+        self._directory: LogDirectory | None = None
+        self._flusher: Flusher | None = None
+        self.replicas: ReplicaManager
+        self.server: Server
+        self.cluster_id = ""
+
+    async def start(self, tasks: TaskSupervisor) -> None:
+        """Open the disk, learn the metadata, take up leadership, then listen. StartError."""
+        config = self.config
+        dependencies = self._dependencies
+        paths = config.data_directories
+        if len(paths) > 1:
+            raise StartError("several log.dirs are not served yet: give one")
+        path = os.path.abspath(paths[0])
+        directory = self._open_directory(path)
+        try:
+            self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
+            await self._start_on(directory, store, tasks)
+        except (MetadataStoreError, LogDamagedError) as error:
+            raise StartError(str(error)) from error
+        except OSError as error:
+            raise StartError(f"{error.filename or path}: {error.strerror or error}") from error
+
+    async def _start_on(
+        self, directory: LogDirectory, store: MetadataStore, tasks: TaskSupervisor
+    ) -> None:
+        config = self.config
+        dependencies = self._dependencies
+        controller = Controller(
+            store,
+            CLUSTER_NAME,
+            config.node_id,
+            dependencies.random,
+            defaults=TopicDefaults(
+                partition_count=config.num_partitions,
+                replication_factor=config.default_replication_factor,
+                min_isr=config.min_insync_replicas,
+            ),
+        )
+        cluster = await controller.create_cluster(cluster_id=directory.cluster_id)
+        if cluster.cluster_id != directory.cluster_id:
+            raise StartError(
+                f"{directory.path} belongs to cluster {directory.cluster_id}, "
+                f"its metadata to {cluster.cluster_id}"
+            )
+        self.cluster_id = cluster.cluster_id
+        metadata = MetadataCache(store, controller.keys)
+        await metadata.load()
+        topics = Topics(config=config, controller=controller, metadata=metadata)
+        self._flusher = dependencies.make_flusher(os.path.basename(directory.path))
+        flushes = FlushScheduler(
+            self._flusher, call_soon=self._loop.call_soon, on_error=self.storage_failed
+        )
+        self.replicas = replicas = ReplicaManager(
+            node_id=config.node_id,
+            directory=directory,
+            flushes=flushes,
+            clock=dependencies.clock,
+            random=dependencies.random,
+            config_of=topics.log_config_of,
+        )
+        replicas.open_logs(metadata.image)
+        tasks.spawn_essential(metadata.run(), "metadata")
+        await self._join(directory, controller, metadata)
+        replicas.start(metadata.image)
+        coordinator = self._serve(metadata, topics, controller)
+        metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator))
+        await coordinator.load()
+        await self._listen(tasks)
+        self._start_upkeep(tasks, controller, metadata)
+
+    def _open_directory(self, path: str) -> LogDirectory:
+        dependencies = self._dependencies
+        try:
+            self._directory = LogDirectory.open(
+                dependencies.file_system,
+                path,
+                node_id=self.config.node_id,
+                cluster_id=None,
+                new_cluster_id=topic_id_text(random_id(dependencies.random)),
+                new_directory_id=random_id(dependencies.random),
+            )
+        except LogDirectoryError as error:
+            raise StartError(str(error)) from None
+        return self._directory
+
+    async def _join(
+        self, directory: LogDirectory, controller: Controller, metadata: MetadataCache
+    ) -> None:
+        """Register, be admitted, and see it: every partition led here has a new leader epoch."""
+        config = self.config
+        listeners = config.parsed_listeners()
+        registration = BrokerRegistration(
+            broker_id=config.node_id,
+            incarnation=random_id(self._dependencies.random),
+            log_directories=(directory.directory_id,),
+            listeners=tuple(
+                ListenerRecord(each.name, each.host, each.port, each.security_protocol)
+                for each in listeners.opened
+            ),
+            rack=config.broker_rack,
+            clean=directory.was_clean,
+        )
+        await controller.start_broker(
+            registration,
+            is_lossy=lambda topic_id, _: self.replicas.is_lossy(topic_id, metadata.image),
+        )
+        await metadata.load()
+
+    def _serve(
+        self, metadata: MetadataCache, topics: Topics, controller: Controller
+    ) -> GroupCoordinator:
+        config = self.config
+        dependencies = self._dependencies
+        deadlines = Deadlines(self._loop)
+        coordinator = GroupCoordinator(
+            config=config,
+            clock=dependencies.clock,
+            deadlines=deadlines,
+            replicas=self.replicas,
+            topics=topics,
+        )
+        self.services = Services(
+            config=config,
+            listeners=config.parsed_listeners(),
+            cluster_id=self.cluster_id,
+            node_id=config.node_id,
+            clock=dependencies.clock,
+            deadlines=deadlines,
+            metadata=metadata,
+            topics=topics,
+            replicas=self.replicas,
+            fetch_sessions=FetchSessions(
+                max_sessions=config.max_incremental_fetch_session_cache_slots,
+                random=dependencies.random,
+            ),
+            producer_ids=ProducerIds(controller.allocate_producer_id_block),
+            group_coordinator=coordinator,
+            advertised_apis=[(int(key), row.advertised) for key, row in sorted(HANDLERS.items())],
+            storage_failed=self.storage_failed,
+        )
+        return coordinator
+
+    async def _listen(self, tasks: TaskSupervisor) -> None:
+        dispatcher = Dispatcher(self.services, spawn=tasks.spawn)
+        self.server = Server(loop=self._loop, dispatch=dispatcher.dispatch, config=self.config)
+        for listener in self.services.listeners.opened:
+            try:
+                await self.server.listen([listener])
+            except OSError as error:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise StartError(
+                    f"cannot listen on {listener.host}:{listener.port}: {reason}"
+                ) from None
+
+    def _start_upkeep(
+        self, tasks: TaskSupervisor, controller: Controller, metadata: MetadataCache
+    ) -> None:
+        config = self.config
+        replicas = self.replicas
+
+        async def retain() -> None:
+            replicas.apply_retention()
+
+        async def flush_overdue() -> None:
+            replicas.flush_overdue()
+
+        async def close_idle() -> None:
+            self.server.close_idle()
+
+        async def remove_deleted() -> None:
+            await replicas.remove_deleted()
+            for topic_id in sorted(metadata.image.deleted_topics):
+                await controller.confirm_deletion(topic_id)
+
+        upkeep = (
+            ("retention", config.log_retention_check_interval_ms, retain),
+            (
+                "checkpoints",
+                config.log_flush_offset_checkpoint_interval_ms,
+                replicas.write_checkpoints,
+            ),
+            ("overdue flushes", min(config.log_flush_scheduler_interval_ms, 60_000), flush_overdue),
+            ("deleted topics", 1_000, remove_deleted),
+            ("idle connections", config.connections_max_idle_ms, close_idle),
+        )
+        for name, interval_ms, work in upkeep:
+            tasks.spawn(every(lambda interval_ms=interval_ms: interval_ms, work), name)  # type: ignore[misc]
+
+    def _changed(
+        self, delta: MetadataDelta, metadata: MetadataCache, coordinator: GroupCoordinator
+    ) -> None:
+        self.replicas.apply(metadata.image, delta)
+        for topic in delta.deleted_topics:
+            coordinator.forget_topic(topic.name)
+
+    def storage_failed(self, error: OSError) -> None:
+        """The disk refused a write or a flush. A full disk passes; the rest ends the broker, whose
+        only log directory is offline: the next start checks what is there."""
+        logger.error("the disk failed: %s", error)
+        self.replicas.storage_failed(error)
+        if self.replicas.offline:
+            self.request_stop(f"the log directory is offline: {error}")
+
+    def request_stop(self, failure: str = "") -> None:
+        """Ask the broker to end; `failure` is why it has to."""
+        self.failure = self.failure or failure
+        self.stopped.set()
+
+    async def stop(self) -> None:
+        """Stop serving, flush, write the checkpoints, and say last of all that it was clean."""
+        if hasattr(self, "server"):
+            await self.server.close()
+        if self._flusher is not None:
+            self._flusher.close()
+        clean = False
+        if hasattr(self, "replicas"):
+            clean = self.replicas.close(clean=not self.failure)
+        elif self._directory is not None:
+            self._directory.close(clean=False, high_watermarks={})
+        if self._store is not None:
+            await self._store.close()
+        if hasattr(self, "server"):
+            logger.info("stopped%s", "" if clean else " uncleanly: the next start checks the logs")
+
+
+def run(config: BrokerConfig, warnings: Sequence[str]) -> int:
+    """Run a broker until a signal ends it; its exit status. StartError."""
+    for warning in warnings:
+        logger.warning("%s", warning)
+    _raise_file_limit()
+    loop_factory = None
+    if config.kbroker_event_loop == "uvloop":
+        try:
+            import uvloop
+        except ImportError:
+            raise StartError("kbroker.event.loop=uvloop: pip install 'kbroker[uvloop]'") from None
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(_run(config))
+
+
+async def _run(config: BrokerConfig) -> int:
+    loop = asyncio.get_running_loop()
+    broker = Broker(config, system_dependencies(loop))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, broker.request_stop)
+    async with asyncio.TaskGroup() as group:
+        tasks = TaskSupervisor(group, on_fatal=broker.request_stop)
+        try:
+            await broker.start(tasks)
+        except StartError as error:
+            await broker.stop()
+            tasks.cancel_all()
+            start_error: StartError | None = error
+        else:
+            start_error = None
+            data = os.path.abspath(config.data_directories[0])
+            text = ready_text(config, broker.server, cluster_id=broker.cluster_id, data=data)
+            print(text, flush=True)  # noqa: T201
+            # What start made lives for ever: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            await broker.stopped.wait()
+            tasks.cancel_all()
+            await broker.stop()
+    if start_error is not None:
+        raise start_error
+    if broker.failure:
+        print(f"kbroker: {broker.failure}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _raise_file_limit() -> None:
+    """Every segment in use is an open file: take what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

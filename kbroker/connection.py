@@ -1,0 +1,269 @@
+"""One client's connection: frames in, answers out, in the order of the requests.
+
+A request starts as soon as the previous one has taken effect; its answer keeps its place in a queue
+of slots. Only a request that waits *before* its effect (a parked Fetch, a join) blocks the requests
+behind it. Counterparts: `receive_buffer` cuts the frames, `output` writes the answers, `dispatch`
+runs the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from kbroker.config.listeners import Listener
+from kbroker.output import OutputQueue, Part
+from kbroker.receive_buffer import FrameReader, FrameTooLarge, ReceiveMemory
+from wire.records.file_slice import FileSlice
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """`slots`: requests whose answers are still to come; more are not read. The turn's limits are
+    what one connection may do before the loop serves the others."""
+
+    slots: int = 256
+    turn_requests: int = 64
+    turn_bytes: int = 1024 * 1024
+
+
+class Abandonable(Protocol):
+    def abandon(self) -> None: ...
+
+
+class Slot:
+    """The place of one answer in the order of requests."""
+
+    __slots__ = ("blocks", "filled", "parts", "waiting_for")
+
+    def __init__(self, *, blocks: bool) -> None:
+        self.blocks = blocks
+        self.filled = False
+        self.parts: list[Part] = []
+        self.waiting_for: Abandonable | None = None
+
+
+class ConnectionOwner(Protocol):
+    """What a connection needs of the server that made it."""
+
+    memory: ReceiveMemory
+    limits: ConnectionLimits
+
+    def opened(self, connection: Connection) -> bool:
+        """Whether one more connection may be served."""
+        ...
+
+    def closed(self, connection: Connection) -> None: ...
+
+    def dispatch(self, frame: memoryview, connection: Connection) -> None:
+        """Run one request; it answers through `answer`, or `reserve` and `fill`."""
+        ...
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The state of one connection. Everything happens in the loop's callbacks, without a task."""
+
+    def __init__(
+        self, owner: ConnectionOwner, listener: Listener, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.listener = listener
+        self.local_address: tuple[str, int] = ("", 0)
+        self.peer_address: tuple[str, int] = ("", 0)
+        self.active = True  # something was received since the last look for idle connections
+        self._owner = owner
+        self._loop = loop
+        self._reader = FrameReader(owner.memory)
+        self._slots: deque[Slot] = deque()
+        self._blockers = 0
+        self._pausing = False  # the socket is not read
+        self._closing = False
+        self._drain_scheduled = False
+        self._continue_scheduled = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._slots)
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.local_address = _address(transport.get_extra_info("sockname"))
+        self.peer_address = _address(transport.get_extra_info("peername"))
+        self._output = OutputQueue(self._transport, self._loop, on_drained=self._proceed)
+        if not self._owner.opened(self):
+            self.close()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.active = True
+        self._reader.received(nbytes)
+        self._process()
+
+    def eof_received(self) -> bool:
+        return False  # close; what is still to be written is written first
+
+    def pause_writing(self) -> None:
+        self._output.pause()
+
+    def resume_writing(self) -> None:
+        self._output.resume()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closing = True
+        self._owner.closed(self)
+        self._owner.memory.forget(self._proceed)
+        slots, self._slots = self._slots, deque()
+        for slot in slots:
+            _release(slot.parts)
+            if not slot.filled and slot.waiting_for is not None:
+                slot.waiting_for.abandon()
+        self._output.abandon()
+        if not self._blockers:  # a blocking request may still look at its frame
+            self._reader.drop()
+
+    # The dispatcher's side.
+
+    def answer(self, parts: list[Part]) -> None:
+        """Answer the request just dispatched, at once."""
+        if self._slots:
+            slot = Slot(blocks=False)
+            slot.filled = True
+            slot.parts = parts
+            self._slots.append(slot)
+        else:
+            self._output.put(parts)
+
+    def reserve(self, *, blocks: bool, waiting_for: Abandonable | None) -> Slot:
+        """Keep the place of the request just dispatched; `fill` answers it."""
+        slot = Slot(blocks=blocks)
+        slot.waiting_for = waiting_for
+        self._slots.append(slot)
+        if blocks:
+            self._blockers += 1
+        return slot
+
+    def fill(self, slot: Slot, parts: list[Part]) -> None:
+        """The answer of `slot` is there; `parts` is empty where none is sent (acks=0)."""
+        assert not slot.filled, "a request is answered once"
+        slot.filled = True
+        if slot.blocks:
+            self._blockers -= 1
+        if self._closing:
+            _release(parts)
+            if not self._blockers:
+                self._reader.drop()
+            return
+        slot.parts = parts
+        if slot.blocks or self._slots[0] is slot:
+            # Several answers become ready in one turn (a flush serves them all): write them at once.
+            self._schedule(self._proceed)
+
+    def close(self) -> None:
+        """Hang up, after what was answered already has been written."""
+        if not self._closing:
+            self._closing = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        self._closing = True
+        self._transport.abort()
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run `callback` in the next turn of the loop."""
+        self._loop.call_soon(callback)
+
+    # The machinery.
+
+    def _schedule(self, callback: Callable[[], None]) -> None:
+        if not self._continue_scheduled:
+            self._continue_scheduled = True
+            self._loop.call_soon(callback)
+
+    def _proceed(self) -> None:
+        """Write what is ready, then take up the frames that had to wait."""
+        self._continue_scheduled = False
+        if self._closing:
+            return
+        self._move_ready_slots()
+        self._process()
+
+    def _process(self) -> None:
+        reader = self._reader
+        dispatch = self._owner.dispatch
+        limits = self._owner.limits
+        requests, size = 0, 0
+        try:
+            while self._may_start():
+                frame = reader.next_frame()
+                if frame is None:
+                    break
+                dispatch(frame, self)
+                requests += 1
+                size += len(frame)
+                if requests >= limits.turn_requests or size >= limits.turn_bytes:
+                    self._schedule(self._proceed)
+                    break
+        except FrameTooLarge as error:
+            logger.warning("%s:%d announces a frame of %s bytes: closed", *self.peer_address, error)
+            self.close()
+        if self._closing:
+            return
+        # A blocking request may still read its frame: it stays where it is, in an own buffer.
+        if not (self._blockers and reader.owns_frames):
+            reader.keep_rest()
+        self._output.drain()
+        self._choose_reading()
+
+    def _may_start(self) -> bool:
+        return not (
+            self._blockers
+            or self._closing
+            or len(self._slots) >= self._owner.limits.slots
+            or self._output.congested
+        )
+
+    def _choose_reading(self) -> None:
+        """Read on, unless what is there already has to be worked off first."""
+        reader = self._reader
+        if not reader.owns_frames:
+            pausing = False  # nothing is kept: whatever comes finds room
+        elif self._may_start() and not self._continue_scheduled:
+            pausing = self._owner.memory.must_wait(self._proceed)
+        else:
+            pausing = True
+        if pausing is not self._pausing:
+            self._pausing = pausing
+            if pausing:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _move_ready_slots(self) -> None:
+        slots = self._slots
+        put = self._output.put
+        while slots and slots[0].filled:
+            put(slots.popleft().parts)
+
+
+def _release(parts: list[Part]) -> None:
+    for part in parts:
+        if isinstance(part, FileSlice):
+            part.release()
+
+
+def _address(name: object) -> tuple[str, int]:
+    """Host and port of a socket name; empty where the transport has none."""
+    if isinstance(name, tuple) and len(name) >= 2:
+        return str(name[0]), int(name[1])
+    return "", 0

@@ -1,0 +1,63 @@
+"""What a broker needs of the world: wall clock, chance, disk, flusher, metadata store.
+
+Production fills these with the operating system's, a simulation with its own. Time as in timers, and
+the network, come from the event loop itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kbroker.cluster.metadata_store import MetadataStore
+from kbroker.flusher import Flusher, ThreadFlusher
+from log.file_system import FileSystem, OsFileSystem
+
+
+class WallClock(Protocol):
+    """The time of day: what timestamps in records and retention mean."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch. It may jump, in either direction."""
+        ...
+
+
+class SystemClock:
+    """The operating system's clock."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """The seams. `open_store` is given the data directory; `make_flusher` a log directory's name."""
+
+    clock: WallClock
+    random: random.Random
+    file_system: FileSystem
+    make_flusher: Callable[[str], Flusher]
+    open_store: Callable[[str], Awaitable[MetadataStore]]
+
+
+def system_dependencies(loop: asyncio.AbstractEventLoop) -> Dependencies:
+    """The real world."""
+    # Imported here: a simulated broker never loads SQLite.
+    from kbroker.cluster.sqlite import open_sqlite_store
+
+    generator = random.Random()
+
+    async def open_store(path: str) -> MetadataStore:
+        return open_sqlite_store(path, generator)
+
+    return Dependencies(
+        clock=SystemClock(),
+        random=generator,
+        file_system=OsFileSystem(),
+        make_flusher=lambda name: ThreadFlusher(loop, name),
+        open_store=open_store,
+    )

@@ -1,0 +1,156 @@
+"""From a frame to its answer: header, table, version check, decode, handler, encode.
+
+The hot path: no task, no lock, no copy. What a handler raises becomes Kafka's error code here, and
+only here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from kbroker.connection import Connection, Slot
+from kbroker.handler import Handler, RequestContext
+from kbroker.handlers import HANDLERS
+from kbroker.handlers.api_versions import unsupported_version_response
+from kbroker.output import Part
+from kbroker.services import Services
+from kbroker.watch import Deferred
+from wire.api_key import ApiKey
+from wire.compiler import decode
+from wire.errors import ErrorCode, KafkaError, WireError
+from wire.frame import response_frame
+from wire.header import read_request_header
+from wire.schema import Request, Response
+
+logger = logging.getLogger(__name__)
+
+AnyHandler = Handler[Any, Any]
+
+
+class Dispatcher:
+    """Runs requests against the table of handlers. `abort` ends the process: a broken invariant
+    must not go on serving."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        spawn: Callable[[Coroutine[None, None, None], str], object],
+        abort: Callable[[], None] = os.abort,
+    ) -> None:
+        self._services = services
+        self._spawn = spawn
+        self._abort = abort
+        self._handlers: dict[int, AnyHandler] = {int(key): row for key, row in HANDLERS.items()}
+
+    def dispatch(self, frame: memoryview, connection: Connection) -> None:
+        """Run the request in `frame`; its answer goes to `connection`, now or later."""
+        try:
+            header = read_request_header(frame)
+            api_key, version, correlation_id, client_id, position = header
+            row = self._handlers.get(api_key)
+            if row is None or version not in row.versions:
+                self._refuse(connection, api_key, version, correlation_id)
+                return
+            request, _ = decode(row.request, version, frame, position)
+        except WireError as error:
+            logger.warning("%s:%d sent a malformed request: %s", *connection.peer_address, error)
+            connection.close()
+            return
+        context = RequestContext(self._services, connection, version, client_id)
+        try:
+            result = row.handle(context, request)
+        except Exception as error:
+            result = self._error_response(row, request, version, error, connection)
+            if result is None:
+                return
+        if isinstance(result, Response):
+            connection.answer(response_frame(result, version, correlation_id))
+        elif result is not None:
+            self._answer_later(result, row, request, connection, version, correlation_id)
+
+    def _answer_later(
+        self,
+        result: Deferred[Response] | Coroutine[None, None, Response | None],
+        row: AnyHandler,
+        request: Request,
+        connection: Connection,
+        version: int,
+        correlation_id: int,
+    ) -> None:
+        if isinstance(result, Deferred):
+            slot = connection.reserve(blocks=result.blocks, waiting_for=result)
+            result.then(
+                lambda response: connection.fill(
+                    slot, cast("list[Part]", response_frame(response, version, correlation_id))
+                )
+            )
+            return
+        slot = connection.reserve(blocks=True, waiting_for=None)
+        self._spawn(
+            self._run(result, row, request, connection, slot, version, correlation_id),
+            row.request.__name__,
+        )
+
+    async def _run(
+        self,
+        work: Coroutine[None, None, Response | None],
+        row: AnyHandler,
+        request: Request,
+        connection: Connection,
+        slot: Slot,
+        version: int,
+        correlation_id: int,
+    ) -> None:
+        try:
+            response = await work
+        except Exception as error:
+            response = self._error_response(row, request, version, error, connection)
+        parts = [] if response is None else response_frame(response, version, correlation_id)
+        connection.fill(slot, cast("list[Part]", parts))
+
+    def _refuse(
+        self, connection: Connection, api_key: int, version: int, correlation_id: int
+    ) -> None:
+        """Kafka answers an unknown version of ApiVersions only; for all else it hangs up."""
+        if api_key == ApiKey.API_VERSIONS:
+            response = unsupported_version_response()
+            connection.answer(cast("list[Part]", response_frame(response, 0, correlation_id)))
+            return
+        logger.warning(
+            "%s:%d sent API key %d version %d, which is not served: closed",
+            *connection.peer_address,
+            api_key,
+            version,
+        )
+        connection.close()
+
+    def _error_response(
+        self,
+        row: AnyHandler,
+        request: Request,
+        version: int,
+        error: Exception,
+        connection: Connection,
+    ) -> Response | None:
+        """The one place where exceptions become error codes; None: the connection is closed."""
+        if isinstance(error, WireError):
+            logger.warning("%s:%d sent malformed bytes: %s", *connection.peer_address, error)
+            connection.close()
+            return None
+        if isinstance(error, AssertionError):
+            logger.critical("an invariant does not hold", exc_info=error)
+            self._abort()
+            return None
+        if isinstance(error, KafkaError):
+            code = error.code
+        elif isinstance(error, OSError):
+            self._services.storage_failed(error)
+            code = ErrorCode.KAFKA_STORAGE_ERROR
+        else:
+            logger.error("%s failed", row.request.__name__, exc_info=error)
+            code = ErrorCode.UNKNOWN_SERVER_ERROR
+        return cast(Response, row.error_response(request, version, code))

@@ -1,0 +1,39 @@
+"""One module per API; this table is all that is served and all that ApiVersions advertises.
+
+Each module's docstring tells the versions, what each changed, and where we differ from Kafka.
+"""
+
+from __future__ import annotations
+
+from kbroker.handlers import (
+    api_versions,
+    create_topics,
+    delete_topics,
+    describe_cluster,
+    fetch,
+    find_coordinator,
+    init_producer_id,
+    list_offsets,
+    metadata,
+    offset_commit,
+    offset_fetch,
+    offset_for_leader_epoch,
+    produce,
+)
+from wire.api_key import ApiKey
+
+HANDLERS = {
+    ApiKey.PRODUCE: produce.HANDLER,
+    ApiKey.FETCH: fetch.HANDLER,
+    ApiKey.LIST_OFFSETS: list_offsets.HANDLER,
+    ApiKey.METADATA: metadata.HANDLER,
+    ApiKey.OFFSET_COMMIT: offset_commit.HANDLER,
+    ApiKey.OFFSET_FETCH: offset_fetch.HANDLER,
+    ApiKey.FIND_COORDINATOR: find_coordinator.HANDLER,
+    ApiKey.API_VERSIONS: api_versions.HANDLER,
+    ApiKey.CREATE_TOPICS: create_topics.HANDLER,
+    ApiKey.DELETE_TOPICS: delete_topics.HANDLER,
+    ApiKey.INIT_PRODUCER_ID: init_producer_id.HANDLER,
+    ApiKey.OFFSET_FOR_LEADER_EPOCH: offset_for_leader_epoch.HANDLER,
+    ApiKey.DESCRIBE_CLUSTER: describe_cluster.HANDLER,
+}

@@ -1,0 +1,140 @@
+"""CreateTopics: new topics, each created or refused by itself, ready to use when answered.
+
+Versions 2 to 7. A topic named twice in one request is refused (INVALID_REQUEST), as in Kafka.
+
+- 4: -1 asks for the broker's default (KIP-464). 5: the settings that hold are in the answer
+  (KIP-525). 7: topic ids (KIP-516).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+
+from kbroker.cluster.topic_creation import CreatedTopic, NewTopic
+from kbroker.config.table import ConfigKey, render
+from kbroker.config.topic_config import TopicConfig
+from kbroker.handler import Handler, RequestContext
+from wire.errors import ErrorCode, KafkaError
+from wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+SOURCE_TOPIC = 1
+SOURCE_BROKER_STATIC = 4
+SOURCE_DEFAULT = 5
+
+
+def handle(
+    context: RequestContext, request: CreateTopicsRequest
+) -> Coroutine[None, None, CreateTopicsResponse | None]:
+    """Create what can be created."""
+    return _create(context, request)
+
+
+async def _create(context: RequestContext, request: CreateTopicsRequest) -> CreateTopicsResponse:
+    counts: dict[str, int] = {}
+    for topic in request.topics:
+        counts[topic.name] = counts.get(topic.name, 0) + 1
+    wanted: list[NewTopic] = []
+    results: dict[str, CreatableTopicResult] = {}
+    for topic in request.topics:
+        try:
+            if counts[topic.name] > 1:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
+            wanted.append(_new_topic(topic))
+        except KafkaError as error:
+            results[topic.name] = _refused(topic.name, error)
+    answers = await context.services.topics.create(wanted, validate_only=request.validate_only)
+    for new, answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, KafkaError):
+            results[new.name] = _refused(new.name, answer)
+        else:
+            results[new.name] = _created(context, answer)
+    return CreateTopicsResponse(throttle_time_ms=0, topics=list(results.values()))
+
+
+def _new_topic(topic: CreatableTopic) -> NewTopic:
+    configs: dict[str, str] = {}
+    for each in topic.configs:
+        if each.value is None:
+            raise KafkaError(
+                ErrorCode.INVALID_CONFIG, f"Null value not supported for topic configs: {each.name}"
+            )
+        configs[each.name] = each.value
+    assignment: dict[int, list[int]] = {}
+    for entry in topic.assignments:
+        if entry.partition_index in assignment:
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                f"Found multiple manual partition assignments for partition "
+                f"{entry.partition_index}",
+            )
+        assignment[entry.partition_index] = entry.broker_ids
+    return NewTopic(
+        topic.name,
+        partition_count=topic.num_partitions,
+        replication_factor=topic.replication_factor,
+        assignment=assignment,
+        configs=configs,
+    )
+
+
+def _refused(name: str, error: KafkaError) -> CreatableTopicResult:
+    return CreatableTopicResult(
+        name=name, error_code=error.code, error_message=error.detail or None
+    )
+
+
+def _created(context: RequestContext, created: CreatedTopic) -> CreatableTopicResult:
+    config = context.services.topics.effective_config(created.configs)
+    return CreatableTopicResult(
+        name=created.name,
+        topic_id=created.topic_id,
+        error_code=0,
+        error_message=None,
+        num_partitions=created.partition_count,
+        replication_factor=created.replication_factor,
+        configs=[
+            CreatableTopicConfigs(
+                name=key.name,
+                value=render(config.value(key.name)),
+                read_only=False,
+                config_source=_source(context, created, key),
+                is_sensitive=False,
+            )
+            for key in TopicConfig.KEYS.values()
+        ],
+    )
+
+
+def _source(context: RequestContext, created: CreatedTopic, key: ConfigKey) -> int:
+    if key.name in created.configs:
+        return SOURCE_TOPIC
+    if any(synonym in context.services.config.given for synonym in key.synonyms):
+        return SOURCE_BROKER_STATIC
+    return SOURCE_DEFAULT
+
+
+def error_response(
+    request: CreateTopicsRequest, version: int, code: ErrorCode
+) -> CreateTopicsResponse:
+    """Every topic fails with `code`."""
+    return CreateTopicsResponse(
+        throttle_time_ms=0,
+        topics=[
+            CreatableTopicResult(name=topic.name, error_code=code, error_message=None)
+            for topic in request.topics
+        ],
+    )
+
+
+HANDLER = Handler(
+    request=CreateTopicsRequest,
+    versions=range(2, 8),
+    handle=handle,
+    error_response=error_response,
+)

@@ -1,0 +1,101 @@
+"""DeleteTopics: topics by name or by id, gone when answered.
+
+Versions 1 to 6. 5: error messages. 6: by id (KIP-516); a state with both, or with neither, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+
+from kbroker.handler import Handler, RequestContext
+from wire.errors import ErrorCode, KafkaError
+from wire.messages.delete_topics import (
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
+from wire.schema import NIL_UUID
+
+
+def handle(
+    context: RequestContext, request: DeleteTopicsRequest
+) -> Coroutine[None, None, DeleteTopicsResponse | None]:
+    """Delete what can be deleted."""
+    return _delete(context, request)
+
+
+async def _delete(context: RequestContext, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
+    if not context.services.config.delete_topic_enable:
+        code = (
+            ErrorCode.TOPIC_DELETION_DISABLED
+            if context.api_version >= 3
+            else ErrorCode.INVALID_REQUEST
+        )
+        return error_response(request, context.api_version, code)
+    results = []
+    for state in _states(request):
+        try:
+            topic_id, name = _find(context, state)
+            await context.services.topics.delete(topic_id)
+        except KafkaError as error:
+            results.append(
+                DeletableTopicResult(
+                    name=state.name,
+                    topic_id=state.topic_id,
+                    error_code=error.code,
+                    error_message=error.detail or error.code.name,
+                )
+            )
+        else:
+            results.append(DeletableTopicResult(name=name, topic_id=topic_id, error_code=0))
+    return DeleteTopicsResponse(throttle_time_ms=0, responses=results)
+
+
+def _states(request: DeleteTopicsRequest) -> list[DeleteTopicState]:
+    """What is to be deleted, however the version says it."""
+    by_name = [DeleteTopicState(name=name, topic_id=NIL_UUID) for name in request.topic_names]
+    return [*request.topics, *by_name]
+
+
+def _find(context: RequestContext, state: DeleteTopicState) -> tuple[bytes, str]:
+    image = context.services.metadata.image
+    if state.name is not None and state.topic_id != NIL_UUID:
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST, "You may not specify both topic name and topic id."
+        )
+    if state.name is None and state.topic_id == NIL_UUID:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Neither topic name nor id were specified.")
+    if state.name is not None:
+        topic = image.topic_by_name(state.name)
+        if topic is None:
+            raise KafkaError(
+                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                "This server does not host this topic-partition.",
+            )
+        return topic.topic_id, topic.name
+    topic = image.topics.get(state.topic_id)
+    if topic is None:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID, "This server does not host this topic ID.")
+    return topic.topic_id, topic.name
+
+
+def error_response(
+    request: DeleteTopicsRequest, version: int, code: ErrorCode
+) -> DeleteTopicsResponse:
+    """Every topic fails with `code`."""
+    return DeleteTopicsResponse(
+        throttle_time_ms=0,
+        responses=[
+            DeletableTopicResult(name=state.name, topic_id=state.topic_id, error_code=code)
+            for state in _states(request)
+        ],
+    )
+
+
+HANDLER = Handler(
+    request=DeleteTopicsRequest,
+    versions=range(1, 7),
+    handle=handle,
+    error_response=error_response,
+)

@@ -1,0 +1,71 @@
+"""DescribeCluster: the brokers, and who leads them.
+
+Versions 0 to 2 (KIP-700). 1: the kind of endpoint asked for (KIP-919); a broker answers for brokers
+only. 2: fenced brokers, of which there are none to tell.
+"""
+
+from __future__ import annotations
+
+from kbroker.handler import Handler, RequestContext
+from wire.errors import ErrorCode
+from wire.messages.describe_cluster import (
+    DescribeClusterBroker,
+    DescribeClusterRequest,
+    DescribeClusterResponse,
+)
+
+BROKERS = 1
+CONTROLLERS = 2
+
+CLUSTER_OPERATIONS = sum(1 << operation for operation in (5, 7, 8, 9, 10, 11, 12))
+"""Everything, while there is no authoriser: create, alter, describe, cluster action, describe and
+alter configs, idempotent write."""
+
+NOT_ASKED = -(2**31)
+
+
+def handle(context: RequestContext, request: DescribeClusterRequest) -> DescribeClusterResponse:
+    """The brokers, with the addresses of the listener that the client uses."""
+    if request.endpoint_type != BROKERS:
+        known = request.endpoint_type == CONTROLLERS
+        return _refusal(
+            ErrorCode.MISMATCHED_ENDPOINT_TYPE if known else ErrorCode.UNSUPPORTED_ENDPOINT_TYPE,
+            "The request was sent to an endpoint of the wrong type."
+            if known
+            else f"Unsupported endpoint type {request.endpoint_type}",
+        )
+    services = context.services
+    return DescribeClusterResponse(
+        throttle_time_ms=0,
+        error_code=0,
+        cluster_id=services.cluster_id,
+        controller_id=services.controller_id(),
+        brokers=[
+            DescribeClusterBroker(broker_id=each.node_id, host=each.host, port=each.port)
+            for each in services.broker_addresses(context.connection)
+        ],
+        cluster_authorized_operations=CLUSTER_OPERATIONS
+        if request.include_cluster_authorized_operations
+        else NOT_ASKED,
+    )
+
+
+def _refusal(code: ErrorCode, message: str) -> DescribeClusterResponse:
+    return DescribeClusterResponse(
+        throttle_time_ms=0, error_code=code, error_message=message, cluster_id="", brokers=[]
+    )
+
+
+def error_response(
+    request: DescribeClusterRequest, version: int, code: ErrorCode
+) -> DescribeClusterResponse:
+    """The whole request fails with `code`."""
+    return _refusal(code, code.name)
+
+
+HANDLER = Handler(
+    request=DescribeClusterRequest,
+    versions=range(0, 3),
+    handle=handle,
+    error_response=error_response,
+)

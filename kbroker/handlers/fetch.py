@@ -1,0 +1,294 @@
+"""Fetch: the bytes on disk, as they are, up to what is committed.
+
+Versions 4 to 18. A Fetch with less than `min_bytes` to give parks until there is more, or for
+`max_wait_ms`; parked it costs one object, and blocks only its own connection. Nothing is decoded:
+the answer refers to slices of the segment files.
+
+- 7: incremental sessions (KIP-227). 9: leader epochs (KIP-320). 12: diverging epochs (KIP-595).
+- 13: topics by id (KIP-516). 15: the replica's state (KIP-903). 16: where the leader is (KIP-951).
+- Not here: preferred read replicas (-1 always) and throttling (0 always).
+"""
+
+from __future__ import annotations
+
+from kbroker.handler import Handler, RequestContext
+from kbroker.replication.fetch_session import FetchContext, FetchPartition, PartitionKey
+from kbroker.replication.partition import Partition
+from kbroker.watch import Deferred
+from wire.errors import ErrorCode, KafkaError
+from wire.messages.fetch import (
+    AbortedTransaction,
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
+from wire.records.file_slice import FileSlice
+
+CONSUMER = -1
+READ_COMMITTED = 1
+EMPTY = b""
+
+
+class Fetch:
+    """One Fetch on its way: what it may read, and how to read it once more."""
+
+    __slots__ = ("by_id", "context", "limit_bytes", "min_bytes", "read_committed", "sought")
+
+    def __init__(
+        self, context: RequestContext, request: FetchRequest, sought: FetchContext
+    ) -> None:
+        self.context = context
+        self.sought = sought
+        self.by_id = context.api_version >= 13
+        self.min_bytes = request.min_bytes
+        self.limit_bytes = min(request.max_bytes, context.services.config.fetch_max_bytes)
+        self.read_committed = request.isolation_level == READ_COMMITTED
+
+    def read(self) -> tuple[list[tuple[FetchPartition, PartitionData]], int, bool]:
+        """One pass over the partitions: answers, bytes found, whether any erred."""
+        answers: list[tuple[FetchPartition, PartitionData]] = []
+        left = self.limit_bytes
+        found = 0
+        erred = False
+        for asked in self.sought.partitions:
+            try:
+                partition = self._resolve(asked)
+                answer = self._read_partition(partition, asked, left, first=found == 0)
+            except KafkaError as error:
+                erred = True
+                answer = _failed(asked.index, error.code)
+            except OSError as error:
+                erred = True
+                self.context.services.storage_failed(error)
+                answer = _failed(asked.index, ErrorCode.KAFKA_STORAGE_ERROR)
+            size = len(answer.records or EMPTY)
+            if answer.diverging_epoch is not None:
+                erred = True
+            found += size
+            left -= size
+            answers.append((asked, answer))
+        return answers, found, erred
+
+    def watched(self) -> list[Partition]:
+        """The partitions that can end the wait."""
+        partitions = []
+        for asked in self.sought.partitions:
+            try:
+                partitions.append(self._resolve(asked))
+            except KafkaError:
+                continue
+        return partitions
+
+    def _resolve(self, asked: FetchPartition) -> Partition:
+        replicas = self.context.services.replicas
+        if self.by_id:
+            return replicas.partition_by_id(asked.topic_id, asked.index)
+        return replicas.partition(asked.topic or "", asked.index)
+
+    def _read_partition(
+        self, partition: Partition, asked: FetchPartition, left: int, *, first: bool
+    ) -> PartitionData:
+        partition.check_leader(asked.current_leader_epoch)
+        log = partition.log
+        # Taken once, before the read, so that the answer is of one moment (KAFKA-9807).
+        high_watermark = partition.high_watermark
+        last_stable_offset = partition.last_stable_offset
+        upper_bound = last_stable_offset if self.read_committed else high_watermark
+        answer = PartitionData(
+            partition_index=asked.index,
+            error_code=0,
+            high_watermark=high_watermark,
+            last_stable_offset=last_stable_offset,
+            log_start_offset=log.log_start_offset,
+            aborted_transactions=None,
+            records=EMPTY,
+        )
+        if asked.last_fetched_epoch >= 0:
+            answer.diverging_epoch = _diverging_epoch(partition, asked)
+            if answer.diverging_epoch is not None:
+                return answer
+        found = log.read(
+            asked.fetch_offset,
+            max_bytes=max(0, min(asked.max_bytes, left)),
+            upper_bound_offset=upper_bound,
+            at_least_one_batch=first,
+        )
+        if found is not None:
+            answer.records = found
+        if self.read_committed:
+            answer.aborted_transactions = [
+                AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
+                for each in log.aborted_transactions(asked.fetch_offset, upper_bound)
+            ]
+        return answer
+
+
+class ParkedFetch(Deferred[FetchResponse]):
+    """A Fetch that waits for more bytes. Every advance of a watched partition reads again: that
+    finds slices, not bytes, so a read that is not enough costs little."""
+
+    __slots__ = ("bucket", "fetch", "watched")
+
+    def __init__(self, fetch: Fetch, max_wait_ms: int) -> None:
+        super().__init__(blocks=True)
+        self.fetch = fetch
+        self.watched = fetch.watched()
+        for partition in self.watched:
+            partition.watch(self.look_again)
+        self.on_abandon = self._stop_watching
+        self.bucket = fetch.context.services.deadlines.add(max_wait_ms, self.expire)
+
+    def look_again(self) -> None:
+        """A watched partition has more, or has changed."""
+        answers, found, erred = self.fetch.read()
+        if found >= self.fetch.min_bytes or erred:
+            self._finish(answers)
+        else:
+            _release(answers)
+
+    def expire(self) -> None:
+        """`max_wait_ms` has passed: answer with what is there."""
+        self._finish(self.fetch.read()[0])
+
+    def _finish(self, answers: list[tuple[FetchPartition, PartitionData]]) -> None:
+        self._stop_watching()
+        self.settle(_response(self.fetch, answers))
+
+    def _stop_watching(self) -> None:
+        for partition in self.watched:
+            partition.unwatch(self.look_again)
+        self.fetch.context.services.deadlines.remove(self.bucket, self.expire)
+
+
+def handle(
+    context: RequestContext, request: FetchRequest
+) -> FetchResponse | Deferred[FetchResponse]:
+    """Read; if that is not enough yet, wait once for `max_wait_ms`, then read again."""
+    if _replica_id(request) >= 0:
+        # Followers fetch on the inter-broker path; from a client's listener nobody is one.
+        return error_response(request, context.api_version, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    sought = _begin(context, request)
+    if sought.error:
+        return FetchResponse(throttle_time_ms=0, error_code=sought.error, responses=[])
+    fetch = Fetch(context, request, sought)
+    answers, found, erred = fetch.read()
+    if found >= request.min_bytes or erred or request.max_wait_ms <= 0 or not answers:
+        return _response(fetch, answers)
+    _release(answers)
+    return ParkedFetch(fetch, request.max_wait_ms)
+
+
+def _begin(context: RequestContext, request: FetchRequest) -> FetchContext:
+    """Resolve the session; below version 7 there is none."""
+    by_id = context.api_version >= 13
+    asked = [
+        FetchPartition(
+            topic=None if by_id else topic.topic,
+            topic_id=topic.topic_id,
+            index=each.partition,
+            fetch_offset=each.fetch_offset,
+            max_bytes=each.partition_max_bytes,
+            current_leader_epoch=each.current_leader_epoch,
+            last_fetched_epoch=each.last_fetched_epoch,
+        )
+        for topic in request.topics
+        for each in topic.partitions
+    ]
+    if context.api_version < 7:
+        return FetchContext(asked)
+    forgotten: list[PartitionKey] = [
+        (topic.topic_id if by_id else topic.topic, index)
+        for topic in request.forgotten_topics_data
+        for index in topic.partitions
+    ]
+    return context.services.fetch_sessions.begin(
+        session_id=request.session_id,
+        epoch=request.session_epoch,
+        asked=asked,
+        forgotten=forgotten,
+        uses_topic_ids=by_id,
+        now_ms=context.services.clock.now_ms(),
+    )
+
+
+def _diverging_epoch(partition: Partition, asked: FetchPartition) -> EpochEndOffset | None:
+    """Where the fetcher's log left ours, if it did (KIP-595)."""
+    epoch, end_offset = partition.log.end_offset_for_epoch(asked.last_fetched_epoch)
+    if epoch < 0 or end_offset < 0:
+        raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+    if epoch < asked.last_fetched_epoch or end_offset < asked.fetch_offset:
+        return EpochEndOffset(epoch=epoch, end_offset=end_offset)
+    return None
+
+
+def _response(fetch: Fetch, answers: list[tuple[FetchPartition, PartitionData]]) -> FetchResponse:
+    """Group the answers by topic; an incremental one leaves out what has no news."""
+    session = fetch.sought.session
+    topics: dict[bytes | str, FetchableTopicResponse] = {}
+    for asked, answer in answers:
+        if session is not None:
+            size = len(answer.records or EMPTY)
+            news = asked.has_news(
+                high_watermark=answer.high_watermark,
+                log_start_offset=answer.log_start_offset,
+                size=size,
+                error_code=answer.error_code or int(answer.diverging_epoch is not None),
+            )
+            if fetch.sought.incremental and not news:
+                continue
+            if fetch.sought.incremental and size:
+                session.move_to_end(asked)
+        key: bytes | str = asked.topic_id if fetch.by_id else asked.topic or ""
+        topic = topics.get(key)
+        if topic is None:
+            topic = topics[key] = FetchableTopicResponse(
+                topic=asked.topic or "", topic_id=asked.topic_id, partitions=[]
+            )
+        topic.partitions.append(answer)
+    return FetchResponse(
+        throttle_time_ms=0, session_id=fetch.sought.session_id, responses=list(topics.values())
+    )
+
+
+def _failed(index: int, code: ErrorCode) -> PartitionData:
+    return PartitionData(
+        partition_index=index,
+        error_code=code,
+        high_watermark=-1,
+        aborted_transactions=None,
+        records=EMPTY,
+    )
+
+
+def _release(answers: list[tuple[FetchPartition, PartitionData]]) -> None:
+    for _, answer in answers:
+        if isinstance(answer.records, FileSlice):
+            answer.records.release()
+
+
+def _replica_id(request: FetchRequest) -> int:
+    state = request.replica_state
+    return state.replica_id if state is not None else request.replica_id
+
+
+def error_response(request: FetchRequest, version: int, code: ErrorCode) -> FetchResponse:
+    """Below version 7 only partitions have an error code."""
+    if version >= 7:
+        return FetchResponse(throttle_time_ms=0, error_code=code, responses=[])
+    return FetchResponse(
+        throttle_time_ms=0,
+        responses=[
+            FetchableTopicResponse(
+                topic=topic.topic,
+                partitions=[_failed(each.partition, code) for each in topic.partitions],
+            )
+            for topic in request.topics
+        ],
+    )
+
+
+HANDLER = Handler(
+    request=FetchRequest, versions=range(4, 19), handle=handle, error_response=error_response
+)

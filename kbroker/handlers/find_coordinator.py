@@ -1,0 +1,115 @@
+"""FindCoordinator: which broker looks after a group.
+
+Versions 0 to 6. Creates `__consumer_offsets` on first use, and answers when it serves.
+
+- 1: coordinators of transactions. 4: many keys in one request (KIP-699). 6: share groups (KIP-932).
+
+Deliberate deviation: transactions and share groups are not served yet; a transactional id is
+answered with TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which every client takes as final, a share
+group with INVALID_REQUEST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+
+from kbroker.handler import Handler, RequestContext
+from kbroker.topics import GROUP_TOPIC
+from wire.errors import ErrorCode, KafkaError
+from wire.messages.find_coordinator import (
+    Coordinator,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
+
+GROUP = 0
+TRANSACTION = 1
+
+BATCHED_SINCE = 4
+NO_NODE = -1
+
+
+def handle(
+    context: RequestContext, request: FindCoordinatorRequest
+) -> FindCoordinatorResponse | Coroutine[None, None, FindCoordinatorResponse | None]:
+    """Answer at once where the offsets topic serves already."""
+    topics = context.services.topics
+    if request.key_type == GROUP and topics.partition_count(GROUP_TOPIC) == 0:
+        return _create_then_answer(context, request)
+    return _answer(context, request)
+
+
+async def _create_then_answer(
+    context: RequestContext, request: FindCoordinatorRequest
+) -> FindCoordinatorResponse:
+    await context.services.group_coordinator.ensure_topic()
+    return _answer(context, request)
+
+
+def _answer(context: RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+    if context.api_version < BATCHED_SINCE:
+        found = _find(context, request.key_type, request.key)
+        return FindCoordinatorResponse(
+            error_code=found.error_code,
+            error_message=found.error_message,
+            node_id=found.node_id,
+            host=found.host,
+            port=found.port,
+        )
+    return FindCoordinatorResponse(
+        coordinators=[_find(context, request.key_type, key) for key in request.coordinator_keys]
+    )
+
+
+def _find(context: RequestContext, key_type: int, key: str) -> Coordinator:
+    try:
+        if key_type == TRANSACTION:
+            raise KafkaError(
+                ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not served yet"
+            )
+        if key_type != GROUP:
+            raise KafkaError(ErrorCode.INVALID_REQUEST)
+        context.services.group_coordinator.partition_of(key)
+    except KafkaError as error:
+        return _refused(key, error.code, error.detail)
+    address = context.services.own_address(context.connection)
+    return Coordinator(
+        key=key,
+        node_id=address.node_id,
+        host=address.host,
+        port=address.port,
+        error_code=0,
+        error_message=None if context.api_version < BATCHED_SINCE else "",
+    )
+
+
+def _refused(key: str, code: ErrorCode, message: str) -> Coordinator:
+    return Coordinator(
+        key=key,
+        node_id=NO_NODE,
+        host="",
+        port=NO_NODE,
+        error_code=code,
+        error_message=message or None,
+    )
+
+
+def error_response(
+    request: FindCoordinatorRequest, version: int, code: ErrorCode
+) -> FindCoordinatorResponse:
+    """Every key fails with `code`."""
+    if version < BATCHED_SINCE:
+        return FindCoordinatorResponse(
+            error_code=code, error_message=None, node_id=NO_NODE, host="", port=NO_NODE
+        )
+    return FindCoordinatorResponse(
+        coordinators=[_refused(key, code, "") for key in request.coordinator_keys]
+    )
+
+
+HANDLER = Handler(
+    request=FindCoordinatorRequest,
+    versions=range(0, 7),
+    handle=handle,
+    error_response=error_response,
+)

@@ -1,0 +1,233 @@
+"""OffsetFetch: how far groups have read.
+
+Versions 1 to 10. A group that is not known has committed nothing: offset -1 and no error, never
+GROUP_ID_NOT_FOUND. The answer leaves once all that it tells is committed.
+
+- 2: null topics mean all. 5: leader epochs (KIP-320). 7: `require_stable` (KIP-447). 8: many groups
+  (KIP-709). 9: member epochs (KIP-848). 10: topics by id.
+"""
+
+from __future__ import annotations
+
+from coordinator.group.offsets import CommittedOffset
+from coordinator.group.shard import GroupShard
+from kbroker.coordination import CommitWait
+from kbroker.handler import Handler, RequestContext
+from kbroker.watch import Deferred
+from wire.errors import ErrorCode, KafkaError
+from wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+)
+
+GROUPS_SINCE = 8
+TOPIC_IDS_SINCE = 10
+NO_OFFSET = -1
+
+
+class PendingOffsetFetch(Deferred[OffsetFetchResponse]):
+    """The answers of several groups, of which some wait for their commits."""
+
+    __slots__ = ("answers", "remaining", "version")
+
+    def __init__(self, version: int, count: int) -> None:
+        super().__init__(blocks=False)
+        self.version = version
+        self.answers: list[OffsetFetchResponseGroup | None] = [None] * count
+        self.remaining = count
+
+    def answered(self, place: int, group: OffsetFetchResponseGroup) -> None:
+        """One group's answer is there."""
+        self.answers[place] = group
+        self.remaining -= 1
+        if self.remaining == 0:
+            groups = [each for each in self.answers if each is not None]
+            self.settle(_shape(self.version, groups))
+
+
+def handle(
+    context: RequestContext, request: OffsetFetchRequest
+) -> OffsetFetchResponse | Deferred[OffsetFetchResponse]:
+    """Answer each group by itself; wait only where one has commits under way."""
+    groups = _groups(context, request)
+    pending = PendingOffsetFetch(context.api_version, len(groups))
+    if not groups:
+        return _shape(context.api_version, [])
+    for place, group in enumerate(groups):
+        answer = _fetch_group(context, group)
+        if isinstance(answer, Deferred):
+            answer.then(lambda ready, place=place: pending.answered(place, ready))  # type: ignore[misc]
+        else:
+            pending.answered(place, answer)
+    return pending
+
+
+def _groups(context: RequestContext, request: OffsetFetchRequest) -> list[OffsetFetchRequestGroup]:
+    """Below version 8 a request is about one group."""
+    if context.api_version >= GROUPS_SINCE:
+        return request.groups
+    topics = None
+    if request.topics is not None:
+        topics = [
+            OffsetFetchRequestTopics(name=each.name, partition_indexes=each.partition_indexes)
+            for each in request.topics
+        ]
+    return [OffsetFetchRequestGroup(group_id=request.group_id, topics=topics)]
+
+
+def _fetch_group(
+    context: RequestContext, group: OffsetFetchRequestGroup
+) -> OffsetFetchResponseGroup | Deferred[OffsetFetchResponseGroup]:
+    def read(shard: GroupShard) -> OffsetFetchResponseGroup:
+        return OffsetFetchResponseGroup(
+            group_id=group.group_id,
+            topics=_all_topics(context, shard, group)
+            if group.topics is None
+            else [_topic(context, shard, group.group_id, each) for each in group.topics],
+        )
+
+    try:
+        result = context.services.group_coordinator.read(group.group_id, read)
+    except KafkaError as error:
+        return _failed(group, error.code)
+    if isinstance(result, CommitWait):
+        return result.or_else(lambda code: _failed(group, code))
+    return result
+
+
+def _topic(
+    context: RequestContext, shard: GroupShard, group_id: str, asked: OffsetFetchRequestTopics
+) -> OffsetFetchResponseTopics:
+    name = asked.name
+    if context.api_version >= TOPIC_IDS_SINCE:
+        topic = context.services.metadata.image.topics.get(asked.topic_id)
+        if topic is None:
+            return _failed_topic(asked, ErrorCode.UNKNOWN_TOPIC_ID)
+        name = topic.name
+    return OffsetFetchResponseTopics(
+        name=name,
+        topic_id=asked.topic_id,
+        partitions=[
+            _partition(index, shard.offsets.get(group_id, name, index))
+            for index in asked.partition_indexes
+        ],
+    )
+
+
+def _all_topics(
+    context: RequestContext, shard: GroupShard, group: OffsetFetchRequestGroup
+) -> list[OffsetFetchResponseTopics]:
+    image = context.services.metadata.image
+    topics = []
+    for name, partitions in sorted(shard.offsets.of_group(group.group_id).items()):
+        topic_id = image.topic_ids.get(name)
+        if topic_id is None:
+            continue  # deleted a moment ago
+        topics.append(
+            OffsetFetchResponseTopics(
+                name=name,
+                topic_id=topic_id,
+                partitions=[
+                    _partition(index, committed) for index, committed in sorted(partitions.items())
+                ],
+            )
+        )
+    return topics
+
+
+def _partition(index: int, committed: CommittedOffset | None) -> OffsetFetchResponsePartitions:
+    if committed is None:
+        return OffsetFetchResponsePartitions(
+            partition_index=index, committed_offset=NO_OFFSET, metadata="", error_code=0
+        )
+    return OffsetFetchResponsePartitions(
+        partition_index=index,
+        committed_offset=committed.offset,
+        committed_leader_epoch=committed.leader_epoch,
+        metadata=committed.metadata,
+        error_code=0,
+    )
+
+
+def _failed(group: OffsetFetchRequestGroup, code: ErrorCode) -> OffsetFetchResponseGroup:
+    return OffsetFetchResponseGroup(group_id=group.group_id, topics=[], error_code=code)
+
+
+def _failed_topic(asked: OffsetFetchRequestTopics, code: ErrorCode) -> OffsetFetchResponseTopics:
+    return OffsetFetchResponseTopics(
+        name=asked.name,
+        topic_id=asked.topic_id,
+        partitions=[
+            OffsetFetchResponsePartitions(
+                partition_index=index, committed_offset=NO_OFFSET, metadata="", error_code=code
+            )
+            for index in asked.partition_indexes
+        ],
+    )
+
+
+def _shape(version: int, groups: list[OffsetFetchResponseGroup]) -> OffsetFetchResponse:
+    """The response in the form of its version; version 1 has an error only in partitions."""
+    if version >= GROUPS_SINCE:
+        return OffsetFetchResponse(groups=groups)
+    group = groups[0]
+    return OffsetFetchResponse(
+        error_code=group.error_code,
+        topics=[
+            OffsetFetchResponseTopic(
+                name=topic.name,
+                partitions=[
+                    OffsetFetchResponsePartition(
+                        partition_index=each.partition_index,
+                        committed_offset=each.committed_offset,
+                        committed_leader_epoch=each.committed_leader_epoch,
+                        metadata=each.metadata,
+                        error_code=each.error_code,
+                    )
+                    for each in topic.partitions
+                ],
+            )
+            for topic in group.topics
+        ],
+    )
+
+
+def error_response(
+    request: OffsetFetchRequest, version: int, code: ErrorCode
+) -> OffsetFetchResponse:
+    """Every group fails with `code`."""
+    if version >= GROUPS_SINCE:
+        return OffsetFetchResponse(groups=[_failed(group, code) for group in request.groups])
+    return OffsetFetchResponse(
+        error_code=code,
+        topics=[
+            OffsetFetchResponseTopic(
+                name=topic.name,
+                partitions=[
+                    OffsetFetchResponsePartition(
+                        partition_index=index,
+                        committed_offset=NO_OFFSET,
+                        metadata="",
+                        error_code=code,
+                    )
+                    for index in topic.partition_indexes
+                ],
+            )
+            for topic in request.topics or ()
+        ],
+    )
+
+
+HANDLER = Handler(
+    request=OffsetFetchRequest,
+    versions=range(1, 11),
+    handle=handle,
+    error_response=error_response,
+)

@@ -1,0 +1,228 @@
+"""All partitions of this broker: opened from disk, kept in step with the metadata, looked after.
+
+Counterparts: `partition` decides what one partition answers, `log.log_directory` keeps the files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable, Iterator
+
+from kbroker.cluster.metadata_image import MetadataDelta, MetadataImage, TopicImage
+from kbroker.cluster.metadata_records import PartitionRecord
+from kbroker.cluster.topic_ids import RandomBits, random_id
+from kbroker.dependencies import WallClock
+from kbroker.flusher import FlushScheduler
+from kbroker.replication.partition import Partition
+from log.log_config import LogConfig
+from log.log_directory import LogDirectory
+from wire.errors import ErrorCode, KafkaError
+
+logger = logging.getLogger(__name__)
+
+
+class ReplicaManager:
+    """Owns the partitions. `config_of` gives what holds for a topic's log now."""
+
+    def __init__(
+        self,
+        *,
+        node_id: int,
+        directory: LogDirectory,
+        flushes: FlushScheduler,
+        clock: WallClock,
+        random: RandomBits,
+        config_of: Callable[[TopicImage], LogConfig],
+    ) -> None:
+        self._node_id = node_id
+        self._directory = directory
+        self._flushes = flushes
+        self._clock = clock
+        self._random = random
+        self._config_of = config_of
+        self._partitions: dict[tuple[str, int], Partition] = {}
+        self._by_id: dict[tuple[bytes, int], Partition] = {}
+        self._topic_names: dict[bytes, str] = {}
+        self._checkpointing = False
+        self.offline = False  # the log directory failed: nothing is appended any more
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._partitions.values())
+
+    # What handlers ask.
+
+    def partition(self, topic: str, index: int) -> Partition:
+        """The partition, or KafkaError(UNKNOWN_TOPIC_OR_PARTITION)."""
+        partition = self._partitions.get((topic, index))
+        if partition is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return partition
+
+    def partition_by_id(self, topic_id: bytes, index: int) -> Partition:
+        """The partition, or KafkaError(UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION)."""
+        partition = self._by_id.get((topic_id, index))
+        if partition is None:
+            if topic_id in self._topic_names:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+        return partition
+
+    # Metadata.
+
+    def open_logs(self, image: MetadataImage) -> None:
+        """Open what is on the disk. Raises LogDamagedError, OSError."""
+
+        def config_of(name: str) -> LogConfig:
+            topic = image.topic_by_name(name)
+            assert topic is not None, "only known topics are opened"
+            return self._config_of(topic)
+
+        self._directory.open_logs(
+            config_of=config_of,
+            topic_id_of=lambda name: image.topic_ids.get(name),
+            now_ms=self._clock.now_ms(),
+        )
+
+    def is_lossy(self, topic_id: bytes, image: MetadataImage) -> bool:
+        """Whether the last stop may have cost this broker acknowledged records of the topic."""
+        if self._directory.was_clean:
+            return False
+        return self._config_of(image.topics[topic_id]).flush_messages != 1
+
+    def start(self, image: MetadataImage) -> None:
+        """Serve every partition of this broker; what the disk has not is made."""
+        for topic_id in sorted(image.topics):
+            self._add_topic(image.topics[topic_id])
+
+    def apply(self, image: MetadataImage, delta: MetadataDelta) -> None:
+        """Follow the metadata. A topic recreated under its name is first deleted, then created."""
+        for topic in delta.deleted_topics:
+            self._remove_topic(topic)
+        for topic in delta.created_topics:
+            self._add_topic(topic)
+        for topic_id, index in delta.changed_partitions:
+            self._change_partition(image.topics[topic_id], index)
+        for topic_id in delta.changed_topic_configs:
+            self.update_configs(image.topics[topic_id])
+
+    def update_configs(self, topic: TopicImage) -> None:
+        """The topic's configuration, or the broker's that it follows, changed."""
+        config = self._config_of(topic)
+        for index in topic.partitions:
+            partition = self._partitions.get((topic.name, index))
+            if partition is not None:
+                partition.log.update_config(config)
+                partition.config_changed()
+
+    def _add_topic(self, topic: TopicImage) -> None:
+        self._topic_names[topic.topic_id] = topic.name
+        for index, record in topic.partitions.items():
+            if self._node_id in record.replicas:
+                self._add_partition(topic, index, record)
+
+    def _add_partition(self, topic: TopicImage, index: int, record: PartitionRecord) -> None:
+        key = topic.name, index
+        directory = self._directory
+        log = directory.logs.get(key)
+        if log is None:
+            log = directory.create_log(
+                topic.name,
+                index,
+                topic_id=topic.topic_id,
+                config=self._config_of(topic),
+                now_ms=self._clock.now_ms(),
+            )
+        partition = Partition(
+            topic=topic.name,
+            index=index,
+            node_id=self._node_id,
+            record=record,
+            log=log,
+            # A missing checkpoint means the log start, never the log end.
+            high_watermark=directory.high_watermarks.get(key, log.log_start_offset),
+            arm_flush=self._flushes.arm,
+        )
+        self._partitions[key] = partition
+        self._by_id[topic.topic_id, index] = partition
+
+    def _change_partition(self, topic: TopicImage, index: int) -> None:
+        record = topic.partitions[index]
+        partition = self._partitions.get((topic.name, index))
+        if partition is not None:
+            partition.apply(record)
+        elif self._node_id in record.replicas:
+            self._add_partition(topic, index, record)
+
+    def _remove_topic(self, topic: TopicImage) -> None:
+        self._topic_names.pop(topic.topic_id, None)
+        for index in topic.partitions:
+            partition = self._partitions.pop((topic.name, index), None)
+            if partition is None:
+                continue
+            del self._by_id[topic.topic_id, index]
+            partition.stop(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            self._directory.delete_log(topic.name, index, unique_id=random_id(self._random))
+            logger.info("%s-%d was deleted", topic.name, index)
+
+    # Upkeep.
+
+    def apply_retention(self) -> None:
+        """Delete segments that are too old or too many, and the files of earlier ones."""
+        now_ms = self._clock.now_ms()
+        for partition in list(self._partitions.values()):
+            log = partition.log
+            log.apply_retention(now_ms, partition.high_watermark)
+            log.remove_deleted_files(now_ms)
+            log.producer_state.remove_expired(now_ms)
+
+    def flush_overdue(self) -> None:
+        """Arm a flush where `flush.ms` has passed since the last one (page-cache durability)."""
+        now_ms = self._clock.now_ms()
+        for partition in self._partitions.values():
+            partition.flush_if_overdue(now_ms)
+
+    async def write_checkpoints(self) -> None:
+        """Write what has changed; the disk's work is done in a thread."""
+        if self._checkpointing or self.offline:
+            return
+        self._checkpointing = True
+        try:
+            files = self._directory.gather_checkpoints(self._high_watermarks())
+            if files:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(None, self._directory.checkpoints.write, files)
+        except OSError as error:
+            # They are written again in a moment; recovery reads more where they are old.
+            logger.warning("the checkpoints were not written: %s", error)
+        finally:
+            self._checkpointing = False
+
+    async def remove_deleted(self) -> None:
+        """Free the space of deleted topics, in a thread."""
+        if self._directory.deleted_directories:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._directory.remove_deleted)
+
+    # The end.
+
+    def storage_failed(self, error: OSError) -> None:
+        """A write or a flush failed. A full disk passes; anything else takes the directory
+        offline, because what the kernel has dropped it will not report again."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or self.offline:
+            return
+        self.offline = True
+        for partition in self._partitions.values():
+            partition.fail_waiters(ErrorCode.KAFKA_STORAGE_ERROR)
+
+    def close(self, *, clean: bool) -> bool:
+        """Close all logs; True where the next start may trust what it finds."""
+        clean = clean and not self.offline
+        high_watermarks = self._high_watermarks()
+        for partition in self._partitions.values():
+            partition.stop(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        return self._directory.close(clean=clean, high_watermarks=high_watermarks)
+
+    def _high_watermarks(self) -> dict[tuple[str, int], int]:
+        return {key: partition.high_watermark for key, partition in self._partitions.items()}

@@ -1,0 +1,82 @@
+"""The listeners of one broker and the connections that clients made to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.listeners import Listener
+from kbroker.connection import Connection, ConnectionLimits
+from kbroker.receive_buffer import ReceiveMemory
+
+logger = logging.getLogger(__name__)
+
+
+class Server:
+    """Accepts connections; owns the memory that they receive into."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        dispatch: Callable[[memoryview, Connection], None],
+        config: BrokerConfig,
+    ) -> None:
+        self.memory = ReceiveMemory(
+            budget_bytes=config.queued_max_request_bytes,
+            max_frame_bytes=config.socket_request_max_bytes,
+        )
+        self.limits = ConnectionLimits(
+            slots=config.kbroker_connection_slots,
+            turn_requests=config.kbroker_turn_requests,
+            turn_bytes=config.kbroker_turn_bytes,
+        )
+        self.dispatch = dispatch
+        self.connections: dict[Connection, None] = {}
+        self.bound: list[tuple[Listener, str, int]] = []
+        self._loop = loop
+        self._max_connections = config.max_connections
+        self._backlog = config.socket_listen_backlog_size
+        self._servers: list[asyncio.Server] = []
+
+    async def listen(self, listeners: Iterable[Listener]) -> None:
+        """Bind every listener; OSError when an address cannot be had."""
+        for listener in listeners:
+            server = await self._loop.create_server(
+                lambda listener=listener: Connection(self, listener, self._loop),  # type: ignore[misc]
+                listener.host or None,
+                listener.port,
+                backlog=self._backlog,
+            )
+            self._servers.append(server)
+            sockets = server.sockets
+            host, port = sockets[0].getsockname()[:2] if sockets else ("", listener.port)
+            self.bound.append((listener, listener.host or str(host), int(port)))
+
+    def opened(self, connection: Connection) -> bool:
+        if len(self.connections) >= self._max_connections:
+            logger.warning("more than max.connections=%d: refused one", self._max_connections)
+            return False
+        self.connections[connection] = None
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        self.connections.pop(connection, None)
+
+    def close_idle(self) -> None:
+        """Hang up on connections that sent nothing since the last call and wait for nothing."""
+        for connection in list(self.connections):
+            if not connection.active and not connection.waiting:
+                connection.close()
+            connection.active = False
+
+    async def close(self) -> None:
+        """Stop accepting, then hang up on everyone."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self.connections):
+            connection.close()
+        # One turn, so that the transports write what is buffered and report their end.
+        await asyncio.sleep(0)

@@ -1,0 +1,76 @@
+"""What handlers may use of the broker: one object, handed to each request's context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kbroker.cluster.metadata_cache import MetadataCache
+from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.listeners import Listeners
+from kbroker.connection import Connection
+from kbroker.coordination import GroupCoordinator
+from kbroker.dependencies import WallClock
+from kbroker.producer_ids import ProducerIds
+from kbroker.replication.fetch_session import FetchSessions
+from kbroker.replication.replica_manager import ReplicaManager
+from kbroker.topics import Topics
+from kbroker.watch import Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where clients of one listener find a broker."""
+
+    node_id: int
+    host: str
+    port: int
+    rack: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The broker as its handlers see it."""
+
+    config: BrokerConfig
+    listeners: Listeners
+    cluster_id: str
+    node_id: int
+    clock: WallClock
+    deadlines: Deadlines
+    metadata: MetadataCache
+    topics: Topics
+    replicas: ReplicaManager
+    fetch_sessions: FetchSessions
+    producer_ids: ProducerIds
+    group_coordinator: GroupCoordinator
+    advertised_apis: Sequence[tuple[int, range]]
+    storage_failed: Callable[[OSError], None]
+
+    def controller_id(self) -> int:
+        """The broker that clients send administration to; -1 while there is none."""
+        controller_id = self.metadata.image.controller_id
+        return -1 if controller_id is None else controller_id
+
+    def broker_addresses(self, connection: Connection) -> list[BrokerAddress]:
+        """Every broker, by the listener that `connection` came in on."""
+        addresses = []
+        for node_id in sorted(self.metadata.image.brokers):
+            if node_id == self.node_id:
+                addresses.append(self.own_address(connection))
+                continue
+            registration = self.metadata.image.brokers[node_id].registration
+            for listener in registration.listeners:
+                if listener.name == connection.listener.name:
+                    addresses.append(
+                        BrokerAddress(node_id, listener.host, listener.port, registration.rack)
+                    )
+        return addresses
+
+    def own_address(self, connection: Connection) -> BrokerAddress:
+        """What is advertised for the listener, else the address that the client has reached."""
+        advertised = self.listeners.advertised_for(connection.listener.name)
+        host, port = connection.local_address
+        if advertised is not None:
+            host, port = advertised.host, advertised.port or port
+        return BrokerAddress(self.node_id, host, port, self.config.broker_rack)

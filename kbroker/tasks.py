@@ -1,0 +1,59 @@
+"""The one place where tasks start: all of them live in one TaskGroup and end with the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+
+logger = logging.getLogger(__name__)
+
+
+class TaskSupervisor:
+    """Background work of one broker. A task that fails is logged and, if the broker cannot do
+    without it, takes the broker down in order (`on_fatal`)."""
+
+    def __init__(self, group: asyncio.TaskGroup, on_fatal: Callable[[str], None]) -> None:
+        self._group = group
+        self._on_fatal = on_fatal
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Run `work`, whose failure concerns nobody else."""
+        return self._start(work, name, essential=False)
+
+    def spawn_essential(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Run `work`, without which the broker must not go on."""
+        return self._start(work, name, essential=True)
+
+    def cancel_all(self) -> None:
+        """Ask every task to end; the TaskGroup waits for them."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    def _start(
+        self, work: Coroutine[None, None, None], name: str, *, essential: bool
+    ) -> asyncio.Task[None]:
+        task = self._group.create_task(self._guard(work, name, essential=essential), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guard(
+        self, work: Coroutine[None, None, None], name: str, *, essential: bool
+    ) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("the task %s failed", name)
+            if essential:
+                self._on_fatal(f"the task {name} failed")
+
+
+async def every(
+    interval_ms: Callable[[], int], work: Callable[[], Coroutine[None, None, None]]
+) -> None:
+    """Run `work` again and again; the interval is read each time, so that it can be changed."""
+    while True:
+        await asyncio.sleep(interval_ms() / 1000)
+        await work()

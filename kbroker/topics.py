@@ -1,0 +1,106 @@
+"""Topics as the shell creates and deletes them: checks, defaults, and waiting until they serve.
+
+A topic is usable when `create` has returned: this broker's metadata shows it, and its partitions
+here are open. (Kafka answers earlier; its users poll.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kbroker.cluster.controller import Controller
+from kbroker.cluster.metadata_cache import MetadataCache
+from kbroker.cluster.metadata_image import TopicImage
+from kbroker.cluster.topic_creation import CreatedTopic, NewTopic
+from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.table import ConfigError
+from kbroker.config.topic_config import TopicConfig, topic_config
+from log.log_config import LogConfig
+from wire.errors import ErrorCode, KafkaError
+
+GROUP_TOPIC = "__consumer_offsets"
+TRANSACTION_TOPIC = "__transaction_state"
+INTERNAL_TOPICS = (GROUP_TOPIC, TRANSACTION_TOPIC)
+
+
+class Topics:
+    """What is known of topics, and the way to change it."""
+
+    def __init__(
+        self, *, config: BrokerConfig, controller: Controller, metadata: MetadataCache
+    ) -> None:
+        self._config = config
+        self._controller = controller
+        self._metadata = metadata
+
+    def partition_count(self, name: str) -> int:
+        """0 where there is no such topic."""
+        topic = self._metadata.image.topic_by_name(name)
+        return 0 if topic is None else len(topic.partitions)
+
+    def config_of(self, topic: TopicImage) -> TopicConfig:
+        """What holds for the topic: its own settings, else the broker's."""
+        return topic_config(self._config, topic.configs)
+
+    def log_config_of(self, topic: TopicImage) -> LogConfig:
+        """The same, as the log wants it."""
+        return self.config_of(topic).to_log_config(self._config)
+
+    def effective_config(self, configs: Mapping[str, str]) -> TopicConfig:
+        """What would hold for a topic with these settings."""
+        return topic_config(self._config, configs)
+
+    async def create(
+        self, topics: Sequence[NewTopic], *, validate_only: bool
+    ) -> list[CreatedTopic | KafkaError]:
+        """One answer for each topic; those created are usable on return."""
+        answers = await self._controller.create_topics(
+            topics, validate_only=validate_only, check_configs=self._check_configs
+        )
+        revisions = [each.revision for each in answers if isinstance(each, CreatedTopic)]
+        if revisions and not validate_only:
+            await self._metadata.wait_until(max(revisions))
+        return answers
+
+    async def create_automatically(self, name: str) -> None:
+        """Create a topic that a client asked about, with the broker's defaults. KafkaError."""
+        if name in INTERNAL_TOPICS:
+            await self.create_internal(name)
+            return
+        await self._create_one(NewTopic(name))
+
+    async def create_internal(self, name: str) -> None:
+        """Create `__consumer_offsets`, with what Kafka sets on it. KafkaError."""
+        config = self._config
+        if name != GROUP_TOPIC:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        await self._create_one(
+            NewTopic(
+                name,
+                partition_count=config.offsets_topic_num_partitions,
+                replication_factor=config.offsets_topic_replication_factor,
+                configs={
+                    "cleanup.policy": "compact",
+                    "compression.type": "producer",
+                    "segment.bytes": str(config.offsets_topic_segment_bytes),
+                },
+            )
+        )
+
+    async def delete(self, topic_id: bytes) -> None:
+        """Delete a topic; on return nobody here serves it any more. KafkaError."""
+        await self._metadata.wait_until(await self._controller.delete_topic(topic_id))
+
+    async def _create_one(self, topic: NewTopic) -> None:
+        (answer,) = await self.create([topic], validate_only=False)
+        if isinstance(answer, KafkaError) and answer.code != ErrorCode.TOPIC_ALREADY_EXISTS:
+            raise answer
+        if self.partition_count(topic.name) == 0:
+            # It existed in the store before this broker's metadata showed it.
+            await self._metadata.load()
+
+    def _check_configs(self, configs: Mapping[str, str]) -> None:
+        try:
+            topic_config(self._config, configs)
+        except ConfigError as error:
+            raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None

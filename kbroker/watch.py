@@ -1,0 +1,120 @@
+"""Answers that come later, and the one timer that bounds how long they may take.
+
+A handler that must wait returns a `Deferred`; whoever makes the awaited thing true settles it, and
+the connection's slot is filled in the same turn of the loop: waiting costs an object, not a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+DEADLINE_RESOLUTION_MS = 10
+"""Deadlines are rounded up to this: one timer serves all the requests of the same bucket."""
+
+
+class Deferred(Generic[T]):
+    """One answer to come. Settled exactly once, or abandoned when nobody waits any longer.
+
+    `blocks` tells the connection whether the request has yet to take effect: a parked Fetch
+    blocks the requests behind it, an appended Produce does not (it only keeps its place in line).
+    """
+
+    __slots__ = ("_callback", "_value", "blocks", "on_abandon", "settled")
+
+    def __init__(self, *, blocks: bool) -> None:
+        self.blocks = blocks
+        self.settled = False
+        self.on_abandon: Callable[[], None] | None = None
+        self._callback: Callable[[T], None] | None = None
+        self._value: T | None = None
+
+    def settle(self, value: T) -> None:
+        """Give the answer. A second answer is ignored: a flush and a deadline may race."""
+        if self.settled:
+            return
+        self.settled = True
+        if self._callback is not None:
+            self._callback(value)
+        else:
+            self._value = value
+
+    def then(self, callback: Callable[[T], None]) -> None:
+        """Call `callback` with the answer, at once if it is there already."""
+        if self.settled:
+            value, self._value = self._value, None
+            assert value is not None, "a Deferred is settled with a value"
+            callback(value)
+        else:
+            assert self._callback is None, "one waiter for each Deferred"
+            self._callback = callback
+
+    def abandon(self) -> None:
+        """The client is gone: let the owner unregister what it watches."""
+        if self.settled:
+            return
+        self.settled = True
+        if self.on_abandon is not None:
+            self.on_abandon()
+
+
+class TimerLoop(Protocol):
+    """The two methods of an asyncio loop that deadlines need."""
+
+    def time(self) -> float: ...
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> object: ...
+
+
+class Deadlines:
+    """Coarse timers: adding and removing one is a dictionary operation, not a heap operation.
+
+    Produce adds and removes one for each request that waits, so a heap (asyncio's own timers, with
+    their lazily removed corpses) would cost more than the append.
+    """
+
+    def __init__(self, loop: TimerLoop) -> None:
+        self._loop = loop
+        self._buckets: dict[int, dict[Callable[[], None], None]] = {}
+        self._armed_for: int | None = None
+
+    def add(self, delay_ms: int, callback: Callable[[], None]) -> int:
+        """Call `callback` once `delay_ms` have passed; returns the bucket that `remove` wants."""
+        due = int(self._loop.time() * 1000) + max(delay_ms, 0)
+        bucket = due // DEADLINE_RESOLUTION_MS + 1
+        entries = self._buckets.get(bucket)
+        if entries is None:
+            entries = self._buckets[bucket] = {}
+            if self._armed_for is None or bucket < self._armed_for:
+                self._arm(bucket)
+        entries[callback] = None
+        return bucket
+
+    def remove(self, bucket: int, callback: Callable[[], None]) -> None:
+        """Forget `callback`; harmless when it has run already."""
+        entries = self._buckets.get(bucket)
+        if entries is not None:
+            entries.pop(callback, None)
+            if not entries:
+                del self._buckets[bucket]
+
+    def _arm(self, bucket: int) -> None:
+        self._armed_for = bucket
+        self._loop.call_at(bucket * DEADLINE_RESOLUTION_MS / 1000, lambda: self._ring(bucket))
+
+    def _ring(self, armed_for: int) -> None:
+        if armed_for != self._armed_for:
+            return  # an earlier timer took over; that one re-arms
+        now = int(self._loop.time() * 1000 + 0.5) // DEADLINE_RESOLUTION_MS
+        self._armed_for = None
+        for bucket in sorted(self._buckets):
+            if bucket > now:
+                break
+            for callback in self._buckets.pop(bucket, {}):
+                callback()
+        if self._buckets:
+            earliest = min(self._buckets)
+            if self._armed_for is None or earliest < self._armed_for:
+                self._arm(earliest)
