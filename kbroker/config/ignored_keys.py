@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 IGNORED: Mapping[str, tuple[str, ...]] = {
-    "there is no controller quorum: cluster metadata is in SQLite": (
+    "there is no controller quorum, cluster metadata is in SQLite": (
         "process.roles",
         "controller.",
         "metadata.log.",
@@ -26,7 +26,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
         "reserved.broker.max.id",
         "control.plane.listener.name",
     ),
-    "one event loop serves all requests: there are no thread pools to size": (
+    "one event loop serves all requests, there are no pools to size": (
         "num.network.threads",
         "num.io.threads",
         "num.replica.fetchers",
@@ -64,7 +64,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     "internal topics keep the compression that the coordinator chooses": (
         "offsets.topic.compression.codec",
     ),
-    "TLS and SASL are not served: a listener that asks for them is refused": (
+    "TLS and SASL are not served, and a listener that asks for them is refused": (
         "ssl.",
         "sasl.",
         "security.",
@@ -145,7 +145,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 }
 
 REFUSED: Mapping[str, str] = {
-    "authorizer.class.name": "access control is not served: every client could do everything",
+    "authorizer.class.name": "access control is not served, every client could do everything",
 }
 
 
