@@ -1,6 +1,6 @@
 """Real clients over real TCP: every scenario is written once and runs with every client.
 
-drivers/        one program per client library, all speaking drivers/protocol.py over stdin and stdout
+drivers/        one program per client library, all speaking drivers/protocol.py
 client.py       the abstract client that scenarios use: starts a driver and calls it
 clients.py      the table of clients: program, environment, and what each cannot do, with the reason
 targets.py      what is under test: a kbroker process or Apache Kafka (`--target process|kafka`)

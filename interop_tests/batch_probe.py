@@ -1,7 +1,9 @@
-"""Reads record batch headers from a broker over a bare socket, written from the protocol's documentation alone.
+"""Reads record batch headers from a broker over a bare socket, written from the protocol's
+documentation alone.
 
-Clients hide which codec a stored batch has, who produced it and what kind of timestamp it carries; this shows them. It shares no code
-with the broker: Fetch version 4 (the oldest that Kafka 4 serves, so without topic ids and sessions) and the 61 bytes of a version 2 batch.
+Clients hide which codec a stored batch has, who produced it and what kind of timestamp it carries;
+this shows them. It shares no code with the broker: Fetch version 4 (the oldest that Kafka 4 serves,
+so without topic ids and sessions) and the 61 bytes of a version 2 batch.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ def stored_batches(
 
 
 def _record_set(answer: bytes, name_size: int) -> bytes:
-    """The records of the only partition: correlation id and throttle time, topic count and name, partition count and number precede."""
+    """The records of the only partition: correlation id and throttle time, topic count and name,
+    partition count and number precede."""
     position = 4 + 4 + 4 + 2 + name_size + 4 + 4
     [error] = struct.unpack_from(">h", answer, position)
     assert error == 0, f"the fetch was answered with error {error}"

@@ -1,4 +1,5 @@
-"""The abstract client: one driver process, called with Python values; its counterpart is drivers/protocol.py."""
+"""The abstract client: one driver process, called with Python values; its counterpart is
+drivers/protocol.py."""
 
 from __future__ import annotations
 
@@ -54,11 +55,13 @@ class Consumer:
         self._handle = handle
 
     def poll(self, count: int) -> list[Received]:
-        """Exactly `count` more records, in each partition's order; ClientError when they do not come."""
+        """Exactly `count` more records, in each partition's order; ClientError when they do not
+        come."""
         return _received(self._client.start("poll", handle=self._handle, count=count).wait())
 
     def start_poll(self, count: int) -> Answer:
-        """Begins a poll that the scenario ends with `finish_poll`, so that it can produce in between."""
+        """Begins a poll that the scenario ends with `finish_poll`, so that it can produce in
+        between."""
         return self._client.start("poll", handle=self._handle, count=count)
 
     @staticmethod
@@ -67,7 +70,8 @@ class Consumer:
 
 
 class Client:
-    """A driver of one client library against one broker after another. Mutable: the driver's process."""
+    """A driver of one client library against one broker after another. Mutable: the driver's
+    process."""
 
     def __init__(self, spec: ClientSpec) -> None:
         self.spec = spec
@@ -96,7 +100,8 @@ class Client:
         return Answer(self, operation)
 
     def read_answer(self) -> str:
-        """The next answer's line; empty when the driver ended, as it does when it takes too long."""
+        """The next answer's line; empty when the driver ended, as it does when it takes too
+        long."""
         assert self._process.stdout is not None
         alarm = threading.Timer(ANSWER_TIMEOUT_S, self._process.kill)
         alarm.start()

@@ -1,4 +1,5 @@
-"""The table of clients: each one's driver, environment, and what it cannot do, with the reason that the documentation prints."""
+"""The table of clients: each one's driver, environment, and what it cannot do, with the reason that
+the documentation prints."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ class Feature(Enum):
     """What a scenario may need of a client."""
 
     SENT_OFFSETS = "tells the offsets of what it sent"
+    ACKS_0 = "sends what nobody acknowledges"
     TIMESTAMPS = "sets timestamps"
     EMPTY_VALUES = "tells an empty value from a null one"
     NULL_HEADERS = "sends a header without a value"
@@ -35,7 +37,8 @@ def this_environment() -> str:
 
 
 def kafka_python_2_environment() -> str:
-    """The interpreter of .venvs/kafka-python-2, made when it is missing or its requirements changed."""
+    """The interpreter of .venvs/kafka-python-2, made when it is missing or its requirements
+    changed."""
     requirements = HERE / "requirements-kafka-python-2.txt"
     home = ENVIRONMENTS / "kafka-python-2"
     python, stamp = home / "bin" / "python", home / ".requirements"
@@ -63,13 +66,26 @@ class ClientSpec:
 
 LIBRARY = {Feature.COMMAND_LINE: "A library, not a command"}
 
+KAFKA_PYTHON = LIBRARY | {
+    Feature.NULL_HEADERS: "kafka-python refuses a header whose value is not bytes"
+}
+
 CLIENTS = (
-    ClientSpec("kafka-python 3", "kafka_python.py", missing=LIBRARY),
+    ClientSpec("kafka-python 3", "kafka_python.py", missing=KAFKA_PYTHON),
     ClientSpec(
-        "kafka-python 2", "kafka_python.py", python=kafka_python_2_environment, missing=LIBRARY
+        "kafka-python 2",
+        "kafka_python.py",
+        python=kafka_python_2_environment,
+        missing=KAFKA_PYTHON
+        | {Feature.ACKS_0: "kafka-python 2.2 keeps a request with acks=0 until another follows"},
     ),
     ClientSpec("confluent-kafka", "confluent.py", missing=LIBRARY),
-    ClientSpec("aiokafka", "aio.py", missing=LIBRARY),
+    ClientSpec(
+        "aiokafka",
+        "aio.py",
+        missing=LIBRARY
+        | {Feature.QUIET_METADATA: "aiokafka always asks with auto-creation allowed"},
+    ),
     ClientSpec(
         "kcat",
         "kcat.py",
@@ -83,7 +99,8 @@ CLIENTS = (
         },
     ),
 )
-"""The order is the table's. The first is also the reference client, which does for a scenario what its own client cannot."""
+"""The order is the table's. The first is also the reference client, which does for a scenario what
+its own client cannot."""
 
 
 def by_name(name: str) -> ClientSpec:

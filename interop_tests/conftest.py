@@ -1,4 +1,5 @@
-"""Options, fixtures and hooks of the interop tests: one broker and one driver of each client for every worker."""
+"""Options, fixtures and hooks of the interop tests: one broker and one driver of each client for
+every worker."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A scenario runs with every client that has what it needs; the table gives the others' reasons."""
+    """A scenario runs with every client that has what it needs; the table gives the others'
+    reasons."""
     if "client" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("scenario")
         assert mark is not None, f"{metafunc.definition.nodeid} has a client but no scenario mark"
@@ -55,7 +57,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Puts the row and the client on the report, which xdist carries to the process that writes the table."""
+    """Puts the row and the client on the report, which xdist carries to the process that writes the
+    table."""
     outcome = yield
     row = row_of(item)
     if row is not None:
@@ -66,7 +69,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 class Drivers:
-    """The drivers of a worker by client, started on demand. Mutable: one that is no longer usable is replaced."""
+    """The drivers of a worker by client, started on demand. Mutable: one that is no longer usable
+    is replaced."""
 
     def __init__(self) -> None:
         self._drivers: dict[str, Client] = {}
@@ -109,7 +113,8 @@ def broker(
 def strict_broker(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
-    """A broker that creates no topic on demand; scenarios may restart it, as long as it runs in the end."""
+    """A broker that creates no topic on demand; scenarios may restart it, as long as it runs in the
+    end."""
     yield from _run(request, tmp_path_factory.mktemp("strict-broker"), STRICT_SETTINGS)
 
 
@@ -135,7 +140,8 @@ def client(
 
 @pytest.fixture
 def reference(drivers: Drivers, broker: Target) -> Client:
-    """A second client, in a process of its own, for what the scenario's client cannot do or must not do itself."""
+    """A second client, in a process of its own, for what the scenario's client cannot do or must
+    not do itself."""
     return drivers.client(CLIENTS[0], broker.address, role=" as reference")
 
 

@@ -1,4 +1,5 @@
-"""The `scenario` mark: a scenario's title in the table, and the features without which a client cannot play it."""
+"""The `scenario` mark: a scenario's title in the table, and the features without which a client
+cannot play it."""
 
 from __future__ import annotations
 

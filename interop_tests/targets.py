@@ -1,7 +1,8 @@
 """What is under test: brokers as processes on loopback, chosen by `--target`.
 
-A target starts on a directory of its own with settings in Kafka's keys, keeps its address over a restart, and ends cleanly or by
-SIGKILL. Scenarios know nothing else about it, so an image or a cluster is one more class in TARGETS.
+A target starts on a directory of its own with settings in Kafka's keys, keeps its address over a
+restart, and ends cleanly or by SIGKILL. Scenarios know nothing else about it, so an image or a
+cluster is one more class in TARGETS.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class ProcessTarget:
         self.address = self._ready_address(lines)
 
     def _listen(self, process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
-        """Keeps what the broker prints in broker.log, and hands it on to who seeks the ready line."""
+        """Keeps what the broker prints in broker.log, and hands it on to who seeks the ready
+        line."""
         assert process.stdout is not None
         with (self._directory / "broker.log").open("a") as log:
             for line in process.stdout:
@@ -124,7 +126,8 @@ class KafkaTarget:
 
 
 def _free_port_pair() -> int:
-    """A port whose successor is free too; a random one, since other workers look at the same time."""
+    """A port whose successor is free too; a random one, since other workers look at the same
+    time."""
     for port in random.sample(PORTS, len(PORTS)):
         try:
             with (

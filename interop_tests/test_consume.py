@@ -13,7 +13,8 @@ from interop_tests.scenarios import scenario
 
 @pytest.fixture
 def numbered(reference: Client, topic: str) -> str:
-    """A topic whose ten records hold their offset and lie a second apart, the first ten seconds ago."""
+    """A topic whose ten records hold their offset and lie a second apart, the first ten seconds
+    ago."""
     reference.produce(
         topic,
         [Record(b"%d" % number, timestamp_ms=time_of(number)) for number in range(10)],

@@ -40,4 +40,8 @@ def test_unknown_group(client: Client, topic: str) -> None:
 def test_commit_across_clients(client: Client, reference: Client, topic: str) -> None:
     reference.produce(topic, [Record(b"value")] * 10)
     client.commit("shared " + topic, topic, {0: (6, "by " + client.spec.name)})
-    assert reference.committed("shared " + topic, topic, [0]) == {0: (6, "by " + client.spec.name)}
+    found = reference.committed("shared " + topic, topic, [0])[0]
+    assert found is not None
+    offset, metadata = found
+    # confluent-kafka commits the NUL that ends a C string, too, and does not show it itself.
+    assert (offset, metadata.rstrip("\0")) == (6, "by " + client.spec.name)

@@ -117,9 +117,18 @@ def test_message_too_large(client: Client, reference: Client, topic_name: str) -
     assert [record.value for record in received] == [b"small", b"small again"]
 
 
+@scenario("acks=0", Feature.ACKS_0)
+def test_acks_0(client: Client, topic: str) -> None:
+    play_acks(client, topic, acks=0)
+
+
 @scenario("acks={acks}")
-@pytest.mark.parametrize("acks", [0, 1, -1])
+@pytest.mark.parametrize("acks", [1, -1])
 def test_acks(client: Client, topic: str, acks: int) -> None:
+    play_acks(client, topic, acks=acks)
+
+
+def play_acks(client: Client, topic: str, *, acks: int) -> None:
     records = text_values(20)
     client.produce(topic, records, acks=acks)
     received = client.consume(topic, {0: "earliest"}, len(records))

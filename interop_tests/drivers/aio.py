@@ -1,4 +1,5 @@
-"""Drives aiokafka (see protocol.py): one event loop, which runs only while an operation does. Not here: groups with subscribe."""
+"""Drives aiokafka (see protocol.py): one event loop, which runs only while an operation does. Not
+here: groups with subscribe."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
-
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
@@ -149,7 +149,8 @@ async def _open_consumer(
 
 
 async def _seek(consumer: AIOKafkaConsumer, at: TopicPartition, position: Position) -> None:
-    """Resolves a position with the client's own means, so that what is produced from now on comes after it."""
+    """Resolves a position with the client's own means, so that what is produced from now on comes
+    after it."""
     if position == "earliest":
         await consumer.seek_to_beginning(at)
     elif position == "latest":
@@ -233,7 +234,8 @@ async def _delete_topic(bootstrap: str, topic: str) -> None:
 
 
 def _check(errors: list[tuple[Any, ...]]) -> None:
-    """aiokafka answers errors of the admin's requests as (name, code, message) instead of raising them."""
+    """aiokafka answers errors of the admin's requests as (name, code, message) instead of raising
+    them."""
     for _name, code, *_message in errors:
         if code:
             raise for_code(code)(str(errors))
@@ -258,7 +260,8 @@ async def _commit(
 async def _committed(
     bootstrap: str, group: str, topic: str, partitions: list[int]
 ) -> dict[int, tuple[int, str | None] | None]:
-    """The consumer's own `committed` tells no metadata, the admin's listing does: both must agree on the offset."""
+    """The consumer's own `committed` tells no metadata, the admin's listing does: both must agree
+    on the offset."""
     wanted = [TopicPartition(topic, partition) for partition in partitions]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False

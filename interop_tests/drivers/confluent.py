@@ -1,4 +1,5 @@
-"""Drives confluent-kafka, that is librdkafka's newest (see protocol.py). Not here: groups with subscribe."""
+"""Drives confluent-kafka, that is librdkafka's newest (see protocol.py). Not here: groups with
+subscribe."""
 
 from __future__ import annotations
 
@@ -15,7 +16,6 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic
-
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
@@ -85,7 +85,8 @@ class ConfluentDriver:
                 "isolation.level": options["isolation"],
                 "fetch.max.bytes": options["max_bytes"],
                 "max.partition.fetch.bytes": options["max_partition_bytes"],
-                # librdkafka refuses to start unless an answer may be 512 bytes larger than a fetch.
+                # librdkafka wants room for a message in a fetch, and for a fetch in an answer.
+                "message.max.bytes": min(1_000_000, options["max_bytes"]),
                 "receive.message.max.bytes": max(100_000_000, options["max_bytes"] + 512),
             },
         )
@@ -136,11 +137,13 @@ class ConfluentDriver:
     def create_topic(
         self, bootstrap: str, topic: str, partitions: int, configs: dict[str, str]
     ) -> None:
+        admin = _admin(bootstrap)  # its requests die with it
         wanted = NewTopic(topic, partitions, 1, config=configs)
-        _result(_admin(bootstrap).create_topics([wanted])[topic])
+        _result(admin.create_topics([wanted])[topic])
 
     def delete_topic(self, bootstrap: str, topic: str) -> None:
-        _result(_admin(bootstrap).delete_topics([topic])[topic])
+        admin = _admin(bootstrap)
+        _result(admin.delete_topics([topic])[topic])
 
     def commit(
         self, bootstrap: str, group: str, topic: str, offsets: dict[int, tuple[int, str]]
@@ -232,7 +235,7 @@ def _result(future: Any) -> None:
 def _sent(error: KafkaError | None, message: Any) -> Sent:
     if error is not None:
         return Sent(error=_name(error))
-    return Sent(message.partition(), message.offset() if message.offset() >= 0 else None)
+    return Sent(message.partition(), message.offset())
 
 
 def _received(message: Any) -> Received:

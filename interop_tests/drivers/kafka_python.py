@@ -9,7 +9,6 @@ import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.structs import OffsetAndMetadata
-
 from protocol import (
     OPERATION_TIMEOUT_S,
     Deadline,
@@ -167,7 +166,8 @@ def _consumer(bootstrap: str, **settings: Any) -> KafkaConsumer:
 
 
 def _seek(consumer: KafkaConsumer, at: TopicPartition, position: Position) -> None:
-    """Resolves a position with the client's own means, so that what is produced from now on comes after it."""
+    """Resolves a position with the client's own means, so that what is produced from now on comes
+    after it."""
     if position == "earliest":
         consumer.seek_to_beginning(at)
     elif position == "latest":

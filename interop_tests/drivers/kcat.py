@@ -1,6 +1,8 @@
-"""Drives kcat, librdkafka's command line (see protocol.py): each operation runs the command that a user would type.
+"""Drives kcat, librdkafka's command line (see protocol.py): each operation runs the command that a
+user would type.
 
-kcat tells no offsets of what it sent and cannot commit, create or delete; interop_tests/clients.py says so in the table.
+kcat tells no offsets of what it sent and cannot commit, create or delete; interop_tests/clients.py
+says so in the table.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class KcatDriver:
     def produce(
         self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
     ) -> list[Sent]:
-        """Headers and partition are the command's, not the record's: one command for each run of equal ones."""
+        """Headers and partition are the command's, not the record's: one command for each run of
+        equal ones."""
         sent: list[Sent] = []
         runs = groupby(records, key=lambda record: (record.partition, record.headers))
         for (partition, headers), run in runs:
@@ -77,7 +80,8 @@ class KcatDriver:
         self._consumers[handle] = [
             KcatConsumer(
                 _consume_command(bootstrap, topic, partition, position, options)
-                + ([] if alone else ["-e"]),
+                # Without -E kcat ends when its only broker restarts.
+                + (["-E"] if alone else ["-e"]),
                 wait_for_end=position == "latest",
             )
             for partition, position in positions.items()
@@ -85,7 +89,8 @@ class KcatDriver:
         return handle
 
     def poll(self, handle: int, count: int) -> list[Received]:
-        """A lone consumer waits for what is still to come, several read each to its end, one after the other."""
+        """A lone consumer waits for what is still to come, several read each to its end, one after
+        the other."""
         received: list[Received] = []
         for consumer in self._consumers[handle]:
             received.extend(consumer.take(count - len(received)))
@@ -124,7 +129,8 @@ class KcatDriver:
 
 
 class KcatConsumer:
-    """One kcat on one partition. Mutable: the process, whose output is read as records are wanted."""
+    """One kcat on one partition. Mutable: the process, whose output is read as records are
+    wanted."""
 
     def __init__(self, command: list[str], *, wait_for_end: bool) -> None:
         self._process = subprocess.Popen(
@@ -148,7 +154,8 @@ class KcatConsumer:
         self._reached_end.set()
 
     def take(self, count: int) -> list[Received]:
-        """The next `count` records, or fewer when kcat ends before (at the end of the partition with -e)."""
+        """The next `count` records, or fewer when kcat ends before (at the end of the partition
+        with -e)."""
         output = self._process.stdout
         assert output is not None
         alarm = threading.Timer(OPERATION_TIMEOUT_S, self._process.kill)
@@ -184,7 +191,8 @@ def _consume_command(
         "isolation.level": options["isolation"],
         "fetch.max.bytes": options["max_bytes"],
         "max.partition.fetch.bytes": options["max_partition_bytes"],
-        # librdkafka refuses to start unless an answer may be 512 bytes larger than a fetch.
+        # librdkafka wants room for a message in a fetch, and for a fetch in an answer.
+        "message.max.bytes": min(1_000_000, options["max_bytes"]),
         "receive.message.max.bytes": max(100_000_000, options["max_bytes"] + 512),
     }
     command = ["kcat", "-C", "-u", "-b", bootstrap, "-t", topic, "-p", str(partition)]
@@ -237,7 +245,8 @@ def _produce_command(
 
 
 def _produce(command: list[str], partition: int | None, records: list[Record]) -> list[Sent]:
-    """kcat tells only that all went well, or what went wrong with one of them: then the whole command failed."""
+    """kcat tells only that all went well, or what went wrong with one of them: then the whole
+    command failed."""
     lines = []
     for record in records:
         assert record.timestamp_ms is None, "kcat cannot set a timestamp"

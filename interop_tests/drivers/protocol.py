@@ -1,11 +1,13 @@
 """The driver protocol: how a scenario speaks to a client library that lives in another process.
 
-A driver is a program that reads one JSON object a line from stdin, `{"op": name, "arguments": {...}}`, and answers
-each with one line on its original stdout: `{"result": ...}` or `{"error": {"name": ..., "detail": ...}}`. Whatever
-the library itself prints goes to stderr. Bytes travel as base64. The operations are `Driver`'s methods. A driver knows
-nothing of scenarios, pytest or the broker under test; its counterpart is `interop_tests/client.py`.
+A driver is a program that reads one JSON object a line from stdin, `{"op": name, "arguments":
+{...}}`, and answers each with one line on its original stdout: `{"result": ...}` or `{"error":
+{"name": ..., "detail": ...}}`. Whatever the library itself prints goes to stderr. Bytes travel as
+base64. The operations are `Driver`'s methods. A driver knows nothing of scenarios, pytest or the
+broker under test; its counterpart is `interop_tests/client.py`.
 
-This module needs only the standard library: it also runs in the environments that hold nothing but one old client.
+This module needs only the standard library: it also runs in the environments that hold nothing but
+one old client.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 OPERATION_TIMEOUT_S = 30.0
-"""How long an operation may take before its driver answers TIMED_OUT; the caller waits a little longer."""
+"""How long an operation may take before its driver answers TIMED_OUT; the caller waits a little
+longer."""
 
 KAFKA_ERROR_NAMES = {
     -1: "UNKNOWN_SERVER_ERROR",
@@ -55,7 +58,8 @@ Headers = tuple[tuple[str, "bytes | None"], ...]
 
 
 class ClientError(Exception):
-    """A client reported a failure: `name` is Kafka's for the broker's errors, else TIMED_OUT or the library's own."""
+    """A client reported a failure: `name` is Kafka's for the broker's errors, else TIMED_OUT or the
+    library's own."""
 
     def __init__(self, name: str, detail: str = "") -> None:
         super().__init__(f"{name}: {detail}")
@@ -76,7 +80,8 @@ class Record:
 
 @dataclass(frozen=True)
 class Sent:
-    """What the client says of one record sent: its place, or its error's name. No offset: the client does not tell."""
+    """What the client says of one record sent: its place, or its error's name. No offset: the
+    client does not tell."""
 
     partition: int | None = None
     offset: int | None = None
@@ -100,7 +105,8 @@ Position = int | str | list[Any]
 
 
 class Driver(Protocol):
-    """The operations. Every one makes its own client object and closes it, except between `open_consumer` and `close_consumer`."""
+    """The operations. Every one makes its own client object and closes it, except between
+    `open_consumer` and `close_consumer`."""
 
     def hello(self) -> dict[str, str]:
         """Answers {"version": ...}: the client's, with its core library's where it has one."""
@@ -108,14 +114,14 @@ class Driver(Protocol):
     def produce(
         self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
     ) -> list[Sent]:
-        """Sends all records in order without waiting in between, then waits for all. Options: codec, acks (0, 1, -1), idempotence, batch_bytes,
-        max_request_bytes."""
+        """Sends all records in order without waiting in between, then waits for all. Options:
+        codec, acks (0, 1, -1), idempotence, batch_bytes, max_request_bytes."""
 
     def open_consumer(
         self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
     ) -> int:
-        """Assigns the partitions of `positions` and answers a handle once they are resolved. Options: isolation, max_bytes (a fetch's),
-        max_partition_bytes."""
+        """Assigns the partitions of `positions` and answers a handle once they are resolved.
+        Options: isolation, max_bytes (a fetch's), max_partition_bytes."""
 
     def poll(self, handle: int, count: int) -> list[Received]:
         """Waits for exactly `count` more records, in the order of each partition."""
@@ -126,10 +132,12 @@ class Driver(Protocol):
     def list_offset(
         self, bootstrap: str, topic: str, partition: int, position: Position
     ) -> int | None:
-        """The offset that "earliest", "latest" or a time stands for; None where no record is that young."""
+        """The offset that "earliest", "latest" or a time stands for; None where no record is that
+        young."""
 
     def metadata(self, bootstrap: str, topic: str | None) -> dict[str, Any]:
-        """{"brokers": ["host:port"], "topics": {name: {"partitions": n, "error": name or None}}}, of one topic or all, creating none."""
+        """{"brokers": ["host:port"], "topics": {name: {"partitions": n, "error": name or None}}},
+        of one topic or all, creating none."""
 
     def create_topic(
         self, bootstrap: str, topic: str, partitions: int, configs: dict[str, str]
@@ -164,7 +172,8 @@ class Deadline:
 
 
 def error_name(code: int | None, fallback: str) -> str:
-    """Kafka's name of an error code; `fallback` (the library's word) for an error of the client's own."""
+    """Kafka's name of an error code; `fallback` (the library's word) for an error of the client's
+    own."""
     if code is None:
         return fallback
     return KAFKA_ERROR_NAMES.get(code, f"CODE_{code}")
@@ -267,7 +276,8 @@ def _answer(driver: Driver, line: str) -> dict[str, Any]:
 
 
 def serve(driver: Driver) -> None:
-    """Answers until stdin ends. Descriptor 1 becomes stderr, so that nothing a library prints can break a line."""
+    """Answers until stdin ends. Descriptor 1 becomes stderr, so that nothing a library prints can
+    break a line."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
