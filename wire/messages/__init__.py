@@ -1,6 +1,7 @@
 """One file per API, generated once from the protocol's facts, and the table of them all.
 
-`wire.frame` looks messages up by key here; a broker's handlers import what they serve themselves.
+Tools that meet any API (test clients, recorders) look messages up here; importing all of them
+costs 6 ms. `offset_records` declares what the group coordinator stores, which is no API.
 """
 
 from wire.api_key import ApiKey

@@ -27,7 +27,7 @@ class OffsetCommitKey(Struct, versions="0-1"):
 
 
 class OffsetCommitValue(Struct, versions="0-4", flexible="4+"):
-    """The committed offset; v3 is written unless there is a topic id to keep (v4)."""
+    """The committed offset. Kafka 4.3 writes v4, and v1 where a client set an expiry."""
 
     offset: int = int64()
     leader_epoch: int = int32("3+", default=-1)
