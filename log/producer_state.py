@@ -7,7 +7,7 @@ check that a transaction was begun at its coordinator (KIP-890), which asks anot
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -123,6 +123,8 @@ class ProducerState:
         if entry is None or entry.producer_epoch != header.producer_epoch:
             return None
         first, last = header.base_sequence, header.last_sequence
+        if first == entry.last_sequence + 1:
+            return None  # the usual case
         for batch in reversed(entry.batches):
             if batch.last_sequence == last and batch.first_sequence == first:
                 return batch
@@ -349,11 +351,12 @@ def _plan_data(entry: ProducerEntry, header: BatchHeader, base_offset: int) -> P
     started = None
     if first_offset is None and header.is_transactional:
         first_offset = started = base_offset
-    updated = replace(
-        entry,
-        producer_epoch=header.producer_epoch,
-        batches=batches,
-        last_timestamp_ms=timestamp,
-        transaction_first_offset=first_offset,
+    updated = ProducerEntry(
+        entry.producer_id,
+        header.producer_epoch,
+        batches,
+        entry.coordinator_epoch,
+        timestamp,
+        first_offset,
     )
-    return ProducerUpdate(updated, started=started)
+    return ProducerUpdate(updated, started)

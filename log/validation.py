@@ -28,6 +28,7 @@ from wire.records.batch_header import (
     MAGIC_AT,
     MIN_LEGACY_LENGTH,
     NO_TIMESTAMP,
+    TIMESTAMP_TYPE_BIT,
 )
 from wire.records.record import iterate_records
 
@@ -187,14 +188,17 @@ def _check_timestamps(header: BatchHeader, config: LogConfig, now_ms: int) -> No
         return
     if header.has_log_append_time and header.max_timestamp == NO_TIMESTAMP:
         raise _bad_timestamp("a producer may not claim log append time")
+    _check_timestamp(header.max_timestamp, config, now_ms)
+    # Where the base is a record's timestamp (the first one's, in every client), it counts as well.
+    if not header.attributes & (TIMESTAMP_TYPE_BIT | DELETE_HORIZON_BIT):
+        _check_timestamp(header.base_timestamp, config, now_ms)
+
+
+def _check_timestamp(timestamp: int, config: LogConfig, now_ms: int) -> None:
     earliest = now_ms - config.message_timestamp_before_max_ms
     latest = now_ms + config.message_timestamp_after_max_ms
-    stamps = [header.max_timestamp]
-    if not header.has_log_append_time and not header.attributes & DELETE_HORIZON_BIT:
-        stamps.append(header.base_timestamp)
-    for timestamp in stamps:
-        if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
-            raise _bad_timestamp(f"timestamp {timestamp} is not within [{earliest}, {latest}]")
+    if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
+        raise _bad_timestamp(f"timestamp {timestamp} is not within [{earliest}, {latest}]")
 
 
 def _bad_timestamp(detail: str) -> KafkaError:
