@@ -205,6 +205,15 @@ class Client:
     ) -> None:
         self._call("create_topic", topic=topic, partitions=partitions, configs=configs or {})
 
+    def create_served_topic(
+        self, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None
+    ) -> None:
+        """Creates a topic and waits until each partition's leader answers. Kafka answers a creation
+        before; a librdkafka producer that is not idempotent then reorders what it has to repeat."""
+        self.create_topic(topic, partitions, configs)
+        with self.consumer(topic, dict.fromkeys(range(partitions), "latest")):
+            pass
+
     def delete_topic(self, topic: str) -> None:
         self._call("delete_topic", topic=topic)
 
@@ -216,6 +225,30 @@ class Client:
     ) -> dict[int, tuple[int, str] | None]:
         answer = self._call("committed", group=group, topic=topic, partitions=partitions)
         return {int(at): None if found is None else tuple(found) for at, found in answer.items()}
+
+
+class Drivers:
+    """The drivers of a worker by client, started on demand. Mutable: one that is no longer usable
+    is replaced."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[str, Client] = {}
+
+    def client(self, spec: ClientSpec, bootstrap: str, *, role: str = "") -> Client:
+        """A client for this broker; another role is another process of the same client."""
+        key = spec.name + role
+        client = self._drivers.get(key)
+        if client is not None and not client.usable:
+            client.close()
+            client = None
+        if client is None:
+            client = self._drivers[key] = Client(spec)
+        client.bootstrap = bootstrap
+        return client
+
+    def close(self) -> None:
+        for client in self._drivers.values():
+            client.close()
 
 
 def _received(fields: list[list[Any]]) -> list[Received]:

@@ -15,8 +15,8 @@ if str(ROOT) not in sys.path:  # `pytest interop_tests`, without `python -m`, do
     sys.path.insert(0, str(ROOT))
 
 from interop_tests import table  # noqa: E402
-from interop_tests.client import Client  # noqa: E402
-from interop_tests.clients import CLIENTS, ClientSpec, by_name  # noqa: E402
+from interop_tests.client import Client, Drivers  # noqa: E402
+from interop_tests.clients import CLIENTS, by_name  # noqa: E402
 from interop_tests.scenarios import able_clients, row_of  # noqa: E402
 from interop_tests.targets import TARGETS, Target  # noqa: E402
 
@@ -66,30 +66,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         client = item.callspec.params.get("client") if hasattr(item, "callspec") else None
         report.user_properties.append(("interop_row", table.row_to_json(row)))
         report.user_properties.append(("interop_client", client))
-
-
-class Drivers:
-    """The drivers of a worker by client, started on demand. Mutable: one that is no longer usable
-    is replaced."""
-
-    def __init__(self) -> None:
-        self._drivers: dict[str, Client] = {}
-
-    def client(self, spec: ClientSpec, bootstrap: str, *, role: str = "") -> Client:
-        """A client for this broker; another role is another process of the same client."""
-        key = spec.name + role
-        client = self._drivers.get(key)
-        if client is not None and not client.usable:
-            client.close()
-            client = None
-        if client is None:
-            client = self._drivers[key] = Client(spec)
-        client.bootstrap = bootstrap
-        return client
-
-    def close(self) -> None:
-        for client in self._drivers.values():
-            client.close()
 
 
 def _run(
@@ -162,5 +138,5 @@ def topic_name(topic_names: Callable[[], str]) -> str:
 @pytest.fixture
 def topic(reference: Client, topic_name: str) -> str:
     """A topic of one partition."""
-    reference.create_topic(topic_name)
+    reference.create_served_topic(topic_name)
     return topic_name

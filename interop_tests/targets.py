@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -140,5 +140,8 @@ def _free_port_pair() -> int:
     raise AssertionError(f"no two free ports in {PORTS}")
 
 
-TARGETS = {"process": ProcessTarget, "kafka": KafkaTarget}
+TARGETS: dict[str, Callable[[Path, Mapping[str, str]], Target]] = {
+    "process": ProcessTarget,
+    "kafka": KafkaTarget,
+}
 """What `--target` can name."""

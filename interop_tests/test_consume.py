@@ -7,7 +7,7 @@ import time
 import pytest
 
 from interop_tests.client import Client
-from interop_tests.drivers.protocol import Record
+from interop_tests.drivers.protocol import Position, Received, Record
 from interop_tests.scenarios import scenario
 
 
@@ -31,8 +31,8 @@ def time_of(number: int) -> int:
     return START_MS + number * 1000
 
 
-def offsets_from(client: Client, topic: str, position: object, count: int) -> list[int]:
-    received = client.consume(topic, {0: position}, count)  # type: ignore[dict-item]
+def offsets_from(client: Client, topic: str, position: Position, count: int) -> list[int]:
+    received = client.consume(topic, {0: position}, count)
     assert [record.value for record in received] == [b"%d" % record.offset for record in received]
     return [record.offset for record in received]
 
@@ -99,7 +99,7 @@ def test_isolation(client: Client, numbered: str, isolation: str) -> None:
 @pytest.fixture
 def large_topic(reference: Client, topic_name: str) -> str:
     """Two partitions with 8 MB each, in batches of many sizes."""
-    reference.create_topic(topic_name, partitions=2)
+    reference.create_served_topic(topic_name, partitions=2)
     reference.produce(topic_name, large_records(), batch_bytes=400_000)
     return topic_name
 
@@ -129,7 +129,7 @@ def test_small_fetches(client: Client, large_topic: str) -> None:
     assert_complete(received)
 
 
-def assert_complete(received: list) -> None:
+def assert_complete(received: list[Received]) -> None:
     """Both partitions in order, each value whole."""
     expected = large_records()
     for partition in (0, 1):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from interop_tests.batch_probe import CODECS
-from interop_tests.client import Client
+from interop_tests.client import Client, Drivers
 from interop_tests.clients import CLIENTS, by_name
-from interop_tests.conftest import Drivers
 from interop_tests.drivers.protocol import Record
 from interop_tests.scenarios import scenario
 from interop_tests.targets import Target
@@ -23,7 +22,7 @@ def test_cross_client(
     topic_name: str,
     producer: str,
 ) -> None:
-    reference.create_topic(topic_name, partitions=len(CODECS))
+    reference.create_served_topic(topic_name, partitions=len(CODECS))
     writer = drivers.client(by_name(producer), broker.address, role=" as producer")
     headers = (("written-by", producer.encode()),)
     for partition, codec in enumerate(CODECS):

@@ -50,7 +50,7 @@ def test_json_envelope(client: Client, broker: Target, topic: str) -> None:
     "`kcat -L` and `kcat -L -J` list brokers, topics, leaders and replicas", Feature.COMMAND_LINE
 )
 def test_list(client: Client, broker: Target, reference: Client, topic_name: str) -> None:
-    reference.create_topic(topic_name, partitions=2)
+    reference.create_served_topic(topic_name, partitions=2)
     text = kcat(broker, "-L")
     assert " 1 brokers:" in text
     assert f" at {broker.address}" in text
@@ -68,7 +68,7 @@ def test_list(client: Client, broker: Target, reference: Client, topic_name: str
 @scenario("`kcat -Q` tells offsets by time, the end and the beginning", Feature.COMMAND_LINE)
 def test_query(client: Client, broker: Target, reference: Client, topic: str) -> None:
     start_ms = 60_000 + 1_700_000_000_000
-    reference.create_topic("forever-" + topic, configs={"retention.ms": "-1"})
+    reference.create_served_topic("forever-" + topic, configs={"retention.ms": "-1"})
     name = "forever-" + topic
     records = [Record(b"value", timestamp_ms=start_ms + number) for number in range(5)]
     reference.produce(name, records)
@@ -80,7 +80,7 @@ def test_query(client: Client, broker: Target, reference: Client, topic: str) ->
 @scenario("`kcat -C -o s@TIME -o e@TIME` reads a range of times", Feature.COMMAND_LINE)
 def test_time_range(client: Client, broker: Target, reference: Client, topic_name: str) -> None:
     start_ms = 1_700_000_000_000
-    reference.create_topic(topic_name, configs={"retention.ms": "-1"})
+    reference.create_served_topic(topic_name, configs={"retention.ms": "-1"})
     records = [Record(b"%d" % n, timestamp_ms=start_ms + 1000 * n) for n in range(10)]
     reference.produce(topic_name, records, batch_bytes=1)
     bounds = ["-o", f"s@{start_ms + 3000}", "-o", f"e@{start_ms + 6000}"]

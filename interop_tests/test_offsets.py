@@ -10,7 +10,7 @@ from interop_tests.scenarios import scenario
 
 @scenario("commit and read back offsets with their metadata", Feature.COMMITS)
 def test_commit(client: Client, reference: Client, topic_name: str) -> None:
-    reference.create_topic(topic_name, partitions=3)
+    reference.create_served_topic(topic_name, partitions=3)
     client.produce(topic_name, [Record(b"value")] * 10)
     group = f"group of {topic_name}"
     client.commit(group, topic_name, {0: (7, "seven"), 2: (0, "")})

@@ -86,7 +86,7 @@ def test_create_time(client: Client, broker: Target, topic: str) -> None:
 def test_log_append_time(
     client: Client, broker: Target, reference: Client, topic_name: str
 ) -> None:
-    reference.create_topic(topic_name, configs={"message.timestamp.type": "LogAppendTime"})
+    reference.create_served_topic(topic_name, configs={"message.timestamp.type": "LogAppendTime"})
     before_ms = int(time.time() * 1000)
     client.produce(topic_name, text_values(3))
     received = client.consume(topic_name, {0: "earliest"}, 3)
@@ -97,7 +97,7 @@ def test_log_append_time(
 
 @scenario("a message of 3 MB, where max.message.bytes allows it")
 def test_large_message(client: Client, reference: Client, topic_name: str) -> None:
-    reference.create_topic(topic_name, configs={"max.message.bytes": "8000000"})
+    reference.create_served_topic(topic_name, configs={"max.message.bytes": "8000000"})
     value = bytes(range(65, 91)) * 120_000
     sent = client.produce(topic_name, [Record(value, key=b"large")], max_request_bytes=8_000_000)
     assert len(sent) == 1
@@ -108,7 +108,7 @@ def test_large_message(client: Client, reference: Client, topic_name: str) -> No
 
 @scenario("a message larger than max.message.bytes is refused: MESSAGE_TOO_LARGE")
 def test_message_too_large(client: Client, reference: Client, topic_name: str) -> None:
-    reference.create_topic(topic_name, configs={"max.message.bytes": "10000"})
+    reference.create_served_topic(topic_name, configs={"max.message.bytes": "10000"})
     client.produce(topic_name, [Record(b"small")])
     [refused] = client.try_produce(topic_name, [Record(b"x" * 50_000)])
     assert refused.error == "MESSAGE_TOO_LARGE"
@@ -167,7 +167,7 @@ def test_pipelining(client: Client, broker: Target, topic: str) -> None:
 @scenario("24 partitions, produced to by number")
 def test_many_partitions(client: Client, reference: Client, topic_name: str) -> None:
     count = 24
-    reference.create_topic(topic_name, partitions=count)
+    reference.create_served_topic(topic_name, partitions=count)
     records = [
         Record(b"%d of %d" % (number, partition), partition=partition)
         for partition in range(count)
@@ -185,7 +185,7 @@ def test_many_partitions(client: Client, reference: Client, topic_name: str) -> 
 
 @scenario("the client's partitioner sends equal keys to one partition, and uses several")
 def test_partitioner(client: Client, reference: Client, topic_name: str) -> None:
-    reference.create_topic(topic_name, partitions=6)
+    reference.create_served_topic(topic_name, partitions=6)
     keys = [b"key %d" % (number % 20) for number in range(100)]
     client.produce(topic_name, [Record(b"value", key=key, partition=None) for key in keys])
     received = client.consume(topic_name, dict.fromkeys(range(6), "earliest"), len(keys))

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from interop_tests.client import Client
+from interop_tests.client import Client, Drivers
 from interop_tests.clients import CLIENTS, Feature
-from interop_tests.conftest import Drivers
 from interop_tests.drivers.protocol import Record
 from interop_tests.scenarios import scenario
 from interop_tests.targets import Target
@@ -37,12 +36,12 @@ def test_records_survive(
     client: Client, strict_broker: Target, strict_reference: Client, topic_name: str, how: str
 ) -> None:
     client.bootstrap = strict_broker.address
-    strict_reference.create_topic(topic_name, partitions=2, configs={"flush.messages": "1"})
+    strict_reference.create_served_topic(topic_name, partitions=2, configs={"flush.messages": "1"})
     before = [Record(b"before %d" % number, partition=number % 2) for number in range(200)]
     client.produce(topic_name, before, codec="lz4")
     restart(strict_broker, how)
     after = [Record(b"after %d" % number, partition=number % 2) for number in range(20)]
-    client.produce(topic_name, after)
+    client.produce(topic_name, after, idempotence=True)
     received = client.consume(topic_name, {0: "earliest", 1: "earliest"}, 220)
     for partition in (0, 1):
         mine = [record for record in received if record.partition == partition]
@@ -58,7 +57,7 @@ def test_commits_survive(
     client: Client, strict_broker: Target, strict_reference: Client, topic_name: str, how: str
 ) -> None:
     client.bootstrap = strict_broker.address
-    strict_reference.create_topic(topic_name, configs={"flush.messages": "1"})
+    strict_reference.create_served_topic(topic_name, configs={"flush.messages": "1"})
     client.produce(topic_name, [Record(b"value")] * 10)
     client.commit("group", topic_name, {0: (8, "eight")})
     restart(strict_broker, how)
@@ -73,7 +72,7 @@ def test_consumer_survives(
     client: Client, strict_broker: Target, strict_reference: Client, topic_name: str, how: str
 ) -> None:
     client.bootstrap = strict_broker.address
-    strict_reference.create_topic(topic_name, configs={"flush.messages": "1"})
+    strict_reference.create_served_topic(topic_name, configs={"flush.messages": "1"})
     strict_reference.produce(topic_name, [Record(b"before")])
     with client.consumer(topic_name, {0: "earliest"}) as consumer:
         assert [record.value for record in consumer.poll(1)] == [b"before"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from interop_tests.client import Client
+from interop_tests.client import Client, Drivers
 from interop_tests.clients import Feature
-from interop_tests.conftest import Drivers
 from interop_tests.drivers.protocol import ClientError, Record
 from interop_tests.scenarios import scenario
 from interop_tests.targets import Target
@@ -14,7 +13,7 @@ from interop_tests.targets import Target
 
 @scenario("metadata lists the broker's address and every topic with its partitions")
 def test_metadata(client: Client, broker: Target, reference: Client, topic_name: str) -> None:
-    reference.create_topic(topic_name, partitions=3)
+    reference.create_served_topic(topic_name, partitions=3)
     listing = client.metadata()
     assert listing["brokers"] == [broker.address]
     assert listing["topics"][topic_name] == {"partitions": 3, "error": None}
@@ -22,7 +21,7 @@ def test_metadata(client: Client, broker: Target, reference: Client, topic_name:
 
 @scenario("metadata of one topic")
 def test_metadata_of_one_topic(client: Client, reference: Client, topic_name: str) -> None:
-    reference.create_topic(topic_name, partitions=2)
+    reference.create_served_topic(topic_name, partitions=2)
     assert client.metadata(topic_name)["topics"] == {topic_name: {"partitions": 2, "error": None}}
 
 
