@@ -87,6 +87,9 @@ def open_log(
     leader_epochs.truncate_from_start(start_offset)
     durable_end = end_offset if is_trusted else max(start_offset, min(recovery_point, end_offset))
     segments.was_flushed_below(durable_end)
+    if not is_trusted:
+        # The names that a crash left may not be durable either.
+        segments.directory_changes += 1
     return OpenedLog(
         segments,
         leader_epochs,

@@ -302,6 +302,7 @@ class PartitionLog:
                 )
         except OSError as error:
             self._tail_is_torn = isinstance(error, TornAppendError)
+            self._is_changed = True
             self._take_back_abortion(segment, base_offset)
             raise
         self._is_changed = True

@@ -66,7 +66,7 @@ def read_slice(
             max_bytes = first
         size = min(size, max_bytes)
     if size == end - start:
-        boundaries.note(_end_offset(segments, segment, upper_bound_offset), segment, end)
+        _note_end(segments, boundaries, segment, end, upper_bound_offset)
     log.retain()
     return FileSlice(log, start, size)
 
@@ -106,8 +106,13 @@ def _end_position(
     return place.position
 
 
-def _end_offset(segments: Segments, segment: Segment, upper_bound_offset: int) -> int:
+def _note_end(
+    segments: Segments, boundaries: BoundaryCache, segment: Segment, end: int, upper_bound: int
+) -> None:
+    """Remember where the reader goes on."""
+    if segment is segments.active or end < segment.size:
+        boundaries.note(upper_bound, segment, end)
+        return
     following = segments.after(segment)
-    if following is None:
-        return upper_bound_offset
-    return min(upper_bound_offset, following.base_offset)
+    assert following is not None
+    boundaries.note(following.base_offset, following, 0)

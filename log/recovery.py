@@ -97,21 +97,23 @@ def recover(recovery: Recovery) -> int:
     restore_producers(recovery, end_offset=start_offset)
     recovery.leader_epochs.truncate_from_end(start_offset)
     end_offset = start_offset
+    may_have_holes = "compact" in recovery.config.cleanup_policy
     for index, segment in enumerate(suspects):
         if index:
             write_snapshot(recovery.file_system, recovery.directory, recovery.producer_state)
-        if segment.base_offset < end_offset:
-            # Its name contradicts the segment before it.
-            _decide(recovery, segment, 0, end_offset, suspects[index:])
-            _drop(recovery, suspects[index:])
-            return end_offset
         end_offset, position = _check(recovery, segment)
-        if position < segment.size:
-            _decide(recovery, segment, position, end_offset, suspects[index:])
-            _drop(recovery, suspects[index + 1 :])
+        rest = suspects[index + 1 :]
+        is_torn = position < segment.size
+        if rest:
+            # An unflushed tail can be lost as a whole, and what was rolled after it be there.
+            gap = rest[0].base_offset - end_offset
+            is_torn = is_torn or gap < 0 or (gap > 0 and not may_have_holes)
+        if is_torn:
+            _decide(recovery, segment, position, end_offset, rest)
+            _drop(recovery, rest)
             segment.truncate(position, end_offset=end_offset)
-            return end_offset
-        if segment is not suspects[-1]:
+            break
+        if rest:
             segment.seal()
     return end_offset
 
@@ -144,7 +146,7 @@ def _decide(
 ) -> None:
     """Raise LogDamagedError unless the bad bytes at `position` are what a crash leaves."""
     path = segment.path(LOG_SUFFIX)
-    lost = segment.size - position + sum(other.size for other in rest[1:])
+    lost = segment.size - position + sum(other.size for other in rest)
     if offset < recovery.promised_end:
         why = f"which lies below the committed offset {recovery.promised_end}"
     elif recovery.config.flush_messages == 1 and _valid_behind(segment, position, offset, rest):
@@ -180,8 +182,7 @@ def _valid_behind(segment: Segment, position: int, offset: int, rest: list[Segme
     if find_sound_batch(segment.log(), position, end, least_offset=offset) is not None:
         return True
     return any(
-        next(iter(iterate_whole(other.log(), 0, other.size)), None) is not None
-        for other in rest[1:]
+        next(iter(iterate_whole(other.log(), 0, other.size)), None) is not None for other in rest
     )
 
 
