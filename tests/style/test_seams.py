@@ -29,7 +29,7 @@ IMPORTS = {
 # Calls that have one home each.
 CALLS = {
     "open": {"kbroker/__main__.py"},
-    "print": set(),
+    "print": {"kbroker/broker.py"},
     "asyncio.create_task": {"kbroker/tasks.py"},
     "asyncio.ensure_future": set(),
     "asyncio.run": {"kbroker/broker.py"},
