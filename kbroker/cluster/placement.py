@@ -41,7 +41,8 @@ def plan_placement(
     if replication_factor > len(racks):
         problem = (
             f"The target replication factor of {replication_factor} cannot be reached because "
-            f"only {len(racks)} broker(s) are registered."
+            f"only {len(racks)} broker(s) are registered or some brokers have all their log "
+            "directories cordoned."
         )
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR,

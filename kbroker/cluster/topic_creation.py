@@ -4,7 +4,8 @@ A topic exists once its own key does. Its partitions are written before or with 
 nobody ever sees a topic with some of its partitions, however many transactions it takes.
 
 The order of checks, the codes and the messages are those of Kafka's ReplicationControlManager:
-clients show the messages to people.
+clients show the messages to people. One deviation: Kafka lets two topics that collide pass in one
+request, and refuses the second in a request of its own; here it is refused either way.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ from kbroker.cluster.metadata_store import (
     key_absent,
 )
 from kbroker.cluster.placement import PlacementStart, plan_placement, validate_assignment
-from kbroker.cluster.topic_ids import ZERO_ID
 from kbroker.cluster.topic_names import validate_topic_name
 from wire.errors import ErrorCode, KafkaError
 
 MIN_INSYNC_REPLICAS = "min.insync.replicas"
 USE_DEFAULT = -1
+CLUSTER_METADATA_TOPIC = "__cluster_metadata"
+"""Where Kafka keeps what is in the metadata store here; tools expect nobody to write there."""
 
 ConfigCheck = Callable[[Mapping[str, str]], None]
 """Raises KafkaError(INVALID_CONFIG) for configs that a topic cannot have."""
@@ -57,7 +59,7 @@ class NewTopic:
 
 @dataclass(frozen=True, slots=True)
 class CreatedTopic:
-    """`revision` is where caches show it. Only validated: ZERO_ID and revision 0."""
+    """`revision` is where caches show it; 0 if it was only validated."""
 
     topic_id: bytes
     name: str
@@ -90,6 +92,10 @@ async def create_topic(
     validate_only: bool,
 ) -> CreatedTopic:
     """KafkaError: what Kafka answers for a topic that cannot be created."""
+    if topic.name == CLUSTER_METADATA_TOPIC:
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST, f"Creation of internal topic {topic.name} is prohibited."
+        )
     validate_topic_name(topic.name)
     _refuse_existing(topic.name, await term.store.get(term.keys.topic_name(topic.name)))
     check_configs(topic.configs)
@@ -97,7 +103,7 @@ async def create_topic(
         brokers = await _read_brokers(term)
         placement = _place(topic, brokers, start, defaults)
         created = CreatedTopic(
-            topic_id=ZERO_ID if validate_only else topic_id,
+            topic_id=topic_id,
             name=topic.name,
             partition_count=len(placement),
             replication_factor=len(placement[0]),

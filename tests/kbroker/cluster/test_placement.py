@@ -86,7 +86,8 @@ def test_too_few_brokers() -> None:
     assert caught.value.code is ErrorCode.INVALID_REPLICATION_FACTOR
     assert caught.value.detail == (
         "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot "
-        "be reached because only 1 broker(s) are registered."
+        "be reached because only 1 broker(s) are registered or some brokers have all their log "
+        "directories cordoned."
     )
 
 
