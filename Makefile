@@ -12,6 +12,7 @@ TARGET ?= process
 ARGS ?=
 
 .PHONY: help run test test-unit interop check docs record bench nightly clean
+.PHONY: check-format check-lint check-types check-imports check-style check-docs
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,12 +29,24 @@ interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process or kafka)
 	@tools/install_kcat
 	$(BIN)/python -m pytest interop_tests --target $(TARGET) $(ARGS)
 
-check: $(VENV)/.dev  ## Formatting, lint, types, imports, the rules of style, generated documents
+check: check-format check-lint check-types check-imports check-style check-docs  ## Formatting, lint, types, imports, the rules of style, generated documents
+
+check-format: $(VENV)/.dev
 	$(BIN)/ruff format --check .
+
+check-lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+
+check-types: $(VENV)/.dev
 	$(BIN)/mypy
+
+check-imports: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
+
+check-style: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/style
+
+check-docs: $(VENV)/.dev
 	$(BIN)/python -m tools.generate_docs --check
 
 docs: $(VENV)/.dev  ## Regenerate the generated documents
