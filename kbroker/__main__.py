@@ -138,7 +138,7 @@ def start(
     except sources.ConfigRefused as refusal:
         raise click.ClickException(str(refusal)) from None
 
-    from kbroker import broker
+    import kbroker.broker as broker
 
     try:
         return broker.run(resolved.config, resolved.warnings)

@@ -52,7 +52,7 @@ class StartError(Exception):
 
 
 class Broker:
-    """Start with `start`, then wait for `stopped`; `stop` ends it, cleanly where the disk allows."""
+    """`start` it, wait for `stopped`, `stop` it: cleanly where the disk allows."""
 
     def __init__(self, config: BrokerConfig, dependencies: Dependencies) -> None:
         self.config = config

@@ -165,7 +165,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         slot.parts = parts
         if slot.blocks or self._slots[0] is slot:
-            # Several answers become ready in one turn (a flush serves them all): write them at once.
+            # A flush makes many answers ready in one turn: write them together.
             self._schedule(self._proceed)
 
     def close(self) -> None:

@@ -111,7 +111,7 @@ class GroupCoordinator:
         )
 
     def partition_of(self, group_id: str) -> int:
-        """The partition that stores the group, by Java's hash of its name as everywhere in Kafka."""
+        """The partition that stores the group, by Java's hash of its name as Kafka has it."""
         count = self._topics.partition_count(GROUP_TOPIC)
         if count == 0:
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)

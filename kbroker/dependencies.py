@@ -1,7 +1,7 @@
 """What a broker needs of the world: wall clock, chance, disk, flusher, metadata store.
 
-Production fills these with the operating system's, a simulation with its own. Time as in timers, and
-the network, come from the event loop itself.
+Production fills these with the operating system's, a simulation with its own. Time as in timers,
+and the network, come from the event loop itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The seams. `open_store` is given the data directory; `make_flusher` a log directory's name."""
+    """The seams. `open_store` is given a path in the data directory, `make_flusher` a name."""
 
     clock: WallClock
     random: random.Random

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import cast
 
 from kbroker.connection import Connection, Slot
-from kbroker.handler import Handler, RequestContext
+from kbroker.handler import AnyHandler, RequestContext
 from kbroker.handlers import HANDLERS
 from kbroker.handlers.api_versions import unsupported_version_response
 from kbroker.output import Part
@@ -26,8 +26,6 @@ from wire.header import read_request_header
 from wire.schema import Request, Response
 
 logger = logging.getLogger(__name__)
-
-AnyHandler = Handler[Any, Any]
 
 
 class Dispatcher:
@@ -63,7 +61,7 @@ class Dispatcher:
         context = RequestContext(self._services, connection, version, client_id)
         try:
             result = row.handle(context, request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place where errors become codes
             result = self._error_response(row, request, version, error, connection)
             if result is None:
                 return
@@ -85,7 +83,7 @@ class Dispatcher:
             slot = connection.reserve(blocks=result.blocks, waiting_for=result)
             result.then(
                 lambda response: connection.fill(
-                    slot, cast("list[Part]", response_frame(response, version, correlation_id))
+                    slot, response_frame(response, version, correlation_id)
                 )
             )
             return
@@ -107,10 +105,12 @@ class Dispatcher:
     ) -> None:
         try:
             response = await work
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place where errors become codes
             response = self._error_response(row, request, version, error, connection)
-        parts = [] if response is None else response_frame(response, version, correlation_id)
-        connection.fill(slot, cast("list[Part]", parts))
+        parts: list[Part] = (
+            [] if response is None else response_frame(response, version, correlation_id)
+        )
+        connection.fill(slot, parts)
 
     def _refuse(
         self, connection: Connection, api_key: int, version: int, correlation_id: int
@@ -118,7 +118,7 @@ class Dispatcher:
         """Kafka answers an unknown version of ApiVersions only; for all else it hangs up."""
         if api_key == ApiKey.API_VERSIONS:
             response = unsupported_version_response()
-            connection.answer(cast("list[Part]", response_frame(response, 0, correlation_id)))
+            connection.answer(response_frame(response, 0, correlation_id))
             return
         logger.warning(
             "%s:%d sent API key %d version %d, which is not served: closed",

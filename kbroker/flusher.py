@@ -97,7 +97,7 @@ class FlushScheduler:
                 if error is None:
                     partition.complete_flush(ticket)
                 else:
-                    # Never retried: the kernel has marked the pages clean, the next fsync would lie.
+                    # Never retried: the kernel has marked the pages clean, a second would lie.
                     partition.fail_flush(ticket, error)
                     failure = error
             if failure is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kbroker.watch import Deferred
 from wire.errors import ErrorCode
@@ -60,3 +60,7 @@ class Handler(Generic[Q, R]):
         if self.advertised_minimum is None:
             return self.versions
         return range(self.advertised_minimum, self.versions.stop)
+
+
+# A table holds handlers of all kinds; the row itself ties request and response together.
+AnyHandler = Handler[Any, Any]

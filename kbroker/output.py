@@ -22,7 +22,7 @@ INLINE_SLICE_BYTES = 64 * 1024
 """Slices up to this are read and joined with their neighbours: one system call beats sendfile."""
 
 CHUNK_BYTES = 128 * 1024
-"""Read size where sendfile cannot go on. Above the high water mark, so that the transport pauses us."""
+"""Read size where sendfile cannot go on; above the high water mark, so that we are paused."""
 
 COLD_READ_BYTES = 1024 * 1024
 """How much a thread reads at once from a file that is not in the page cache."""

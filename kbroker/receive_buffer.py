@@ -27,7 +27,7 @@ _LENGTH = Struct(">i")
 
 
 class FrameTooLarge(Exception):
-    """The length prefix is negative or above `socket.request.max.bytes`: the client is hung up on."""
+    """A length prefix below 0 or above `socket.request.max.bytes`: the client is hung up on."""
 
 
 class ReceiveMemory:
@@ -78,9 +78,9 @@ class ReceiveMemory:
         """Return a buffer; no view of it may be alive."""
         self._used_bytes -= len(buffer)
         self._holders -= 1
-        if SHARED_BUFFER_BYTES <= len(buffer) <= POOLED_BUFFER_BYTES:
-            if len(self._pool) < POOL_BUFFERS:
-                self._pool.append(buffer)
+        is_poolable = SHARED_BUFFER_BYTES <= len(buffer) <= POOLED_BUFFER_BYTES
+        if is_poolable and len(self._pool) < POOL_BUFFERS:
+            self._pool.append(buffer)
         if self._waiting and (not self.exhausted or len(self._waiting) >= self._holders):
             waiting, self._waiting = self._waiting, {}
             for resume in waiting:

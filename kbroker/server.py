@@ -45,7 +45,7 @@ class Server:
         """Bind every listener; OSError when an address cannot be had."""
         for listener in listeners:
             server = await self._loop.create_server(
-                lambda listener=listener: Connection(self, listener, self._loop),  # type: ignore[misc]
+                lambda listener=listener: Connection(self, listener, self._loop),
                 listener.host or None,
                 listener.port,
                 backlog=self._backlog,

@@ -8,62 +8,35 @@ at 1 where an old client asked for a retention time. Source: Kafka's `OffsetComm
 
 from __future__ import annotations
 
-from struct import Struct
-
 from coordinator.outcome import CoordinatorRecord
-from wire.compiler import decode, encode
-from wire.errors import WireError
 from wire.messages.offset_records import OffsetCommitKey, OffsetCommitValue
+from wire.versioned import decode_versioned, encode_versioned, read_version
 
-OFFSET_COMMIT_KEY_VERSIONS = (0, 1)
 OFFSET_COMMIT_KEY_VERSION = 1
-OFFSET_COMMIT_VALUE_VERSION = 4
-OFFSET_COMMIT_VALUE_VERSION_WITH_EXPIRY = 1
-
-_VERSION = Struct(">h")
+VALUE_VERSION = 4
+VALUE_VERSION_WITH_EXPIRY = 1
 
 
 def offset_commit_record(key: OffsetCommitKey, value: OffsetCommitValue) -> CoordinatorRecord:
     """The record that stores one committed offset."""
-    version = (
-        OFFSET_COMMIT_VALUE_VERSION
-        if value.expire_timestamp == -1
-        else OFFSET_COMMIT_VALUE_VERSION_WITH_EXPIRY
-    )
+    version = VALUE_VERSION if value.expire_timestamp == -1 else VALUE_VERSION_WITH_EXPIRY
     return CoordinatorRecord(
-        _with_version(OFFSET_COMMIT_KEY_VERSION, encode(key, OFFSET_COMMIT_KEY_VERSION)),
-        _with_version(version, encode(value, version)),
+        encode_versioned(key, OFFSET_COMMIT_KEY_VERSION), encode_versioned(value, version)
     )
 
 
 def offset_tombstone(key: OffsetCommitKey) -> CoordinatorRecord:
     """The record that forgets one committed offset."""
-    return CoordinatorRecord(
-        _with_version(OFFSET_COMMIT_KEY_VERSION, encode(key, OFFSET_COMMIT_KEY_VERSION)), None
-    )
+    return CoordinatorRecord(encode_versioned(key, OFFSET_COMMIT_KEY_VERSION), None)
 
 
-def key_version(key: bytes) -> int:
-    """The version in front, which is the kind of the record. Raises WireError."""
-    if len(key) < _VERSION.size:
-        raise WireError("a coordinator record's key without a version")
-    return int(_VERSION.unpack_from(key)[0])
-
-
-def decode_offset_commit_key(key: bytes) -> OffsetCommitKey:
-    """Raises WireError."""
-    decoded, _ = decode(OffsetCommitKey, key_version(key), memoryview(key), _VERSION.size)
-    return decoded
+def decode_offset_commit_key(key: bytes) -> OffsetCommitKey | None:
+    """None for another kind of record. Raises WireError."""
+    if read_version(key) not in OffsetCommitKey.VERSIONS:
+        return None
+    return decode_versioned(OffsetCommitKey, key)
 
 
 def decode_offset_commit_value(value: bytes) -> OffsetCommitValue:
     """Raises WireError, also for a version from the future."""
-    version = key_version(value)
-    if version not in OffsetCommitValue.VERSIONS:
-        raise WireError(f"a committed offset of version {version}")
-    decoded, _ = decode(OffsetCommitValue, version, memoryview(value), _VERSION.size)
-    return decoded
-
-
-def _with_version(version: int, parts: list[object]) -> bytes:
-    return b"".join([_VERSION.pack(version), *parts])  # type: ignore[list-item]
+    return decode_versioned(OffsetCommitValue, value)

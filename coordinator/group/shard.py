@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from coordinator.group.offsets import NO_EXPIRY, CommittedOffset, CommittedOffsets
 from coordinator.group.records import (
-    OFFSET_COMMIT_KEY_VERSIONS,
     decode_offset_commit_key,
     decode_offset_commit_value,
-    key_version,
     offset_commit_record,
     offset_tombstone,
 )
@@ -96,9 +94,9 @@ class GroupShard:
 
         Kinds of records that are not known here are passed over: a newer broker wrote them.
         """
-        if key_version(key) not in OFFSET_COMMIT_KEY_VERSIONS:
-            return
         place = decode_offset_commit_key(key)
+        if place is None:
+            return
         if value is None:
             self.offsets.remove(place.group, place.topic, place.partition)
             return

@@ -5,6 +5,7 @@ Each module's docstring tells the versions, what each changed, and where we diff
 
 from __future__ import annotations
 
+from kbroker.handler import AnyHandler
 from kbroker.handlers import (
     api_versions,
     create_topics,
@@ -22,7 +23,7 @@ from kbroker.handlers import (
 )
 from wire.api_key import ApiKey
 
-HANDLERS = {
+HANDLERS: dict[ApiKey, AnyHandler] = {
     ApiKey.PRODUCE: produce.HANDLER,
     ApiKey.FETCH: fetch.HANDLER,
     ApiKey.LIST_OFFSETS: list_offsets.HANDLER,

@@ -1,6 +1,6 @@
 """DeleteTopics: topics by name or by id, gone when answered.
 
-Versions 1 to 6. 5: error messages. 6: by id (KIP-516); a state with both, or with neither, is refused.
+Versions 1 to 6. 5: error messages. 6: by id (KIP-516); a state with both, or neither, is refused.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ offset with read_committed) is not answered either.
 
 - 4: leader epochs (KIP-320). 7: -3, the offset of the largest timestamp (KIP-734).
 - 8: -4, the earliest local offset (KIP-405). 9: -5, the newest tiered offset (KIP-1005).
-- 11: -6, the oldest offset not yet tiered (KIP-1023). There is no tiered storage: the earliest local
-  offset is the log start, and nothing is tiered.
+- 11: -6, the oldest offset not yet tiered (KIP-1023). There is no tiered storage: the earliest
+  local offset is the log start, and nothing is tiered.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def _find(partition: Partition, timestamp: int, end_offset: int) -> tuple[int, i
     if timestamp == LATEST:
         return end_offset, -1, partition.leader_epoch
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
-        return log.log_start_offset, -1, log.leader_epochs.epoch_at(log.log_start_offset)
+        epoch = log.leader_epochs.epoch_at(log.log_start_offset)
+        return log.log_start_offset, -1, -1 if epoch is None else epoch
     if timestamp == LATEST_TIERED:
         return None
     if timestamp == EARLIEST_PENDING_UPLOAD:

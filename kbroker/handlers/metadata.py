@@ -6,9 +6,9 @@ Versions 0 to 13. Below 4 there is no `allow_auto_topic_creation`: it counts as 
 - 7: leader epochs (KIP-320). 8: authorized operations (KIP-430). 10: topic ids (KIP-516).
 - 12: topics by id. 13: an error for the whole (KIP-1102).
 
-Deliberate deviations: a topic that this request creates is in its answer, ready to use (Kafka answers
-LEADER_NOT_AVAILABLE first); without `advertised.listeners` the broker's address is the one that the
-client has reached.
+Deliberate deviations: a topic that this request creates is in its answer, ready to use (Kafka
+answers LEADER_NOT_AVAILABLE first); without `advertised.listeners` the broker's address is the one
+that the client has reached.
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ CRC_IN_THREAD_BYTES = 4 * 1024 * 1024
 """Above this the checksum takes milliseconds: a thread computes it (and releases the GIL)."""
 
 ACKS = (-1, 0, 1)
+ZSTD_SINCE = 7
+TOPIC_IDS_SINCE = 13
 
 Result = ProduceResponse | Deferred[ProduceResponse] | None
 
@@ -96,7 +98,7 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
     pending: PendingProduce | None = None
     failed = False
     now_ms = context.services.clock.now_ms()
-    by_id = context.api_version >= 13
+    by_id = context.api_version >= TOPIC_IDS_SINCE
     for topic in request.topic_data:
         answers: list[PartitionProduceResponse] = []
         response.responses.append(
@@ -163,12 +165,12 @@ def _append(
     now_ms: int,
     crc_verified: bool,
 ) -> AppendResult:
+    # A decoded request holds a view of its frame.
     records = cast("memoryview | None", data.records)
     if records is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "the record set is null")
-    if context.api_version < 7 and len(records) >= HEADER_SIZE:
-        if read_header(records).compression == Compression.ZSTD:
-            raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+    if context.api_version < ZSTD_SINCE and _is_zstd(records):
+        raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
     return partition.append_as_leader(
         records,
         now_ms=now_ms,
@@ -176,6 +178,12 @@ def _append(
         transactional_id_given=request.transactional_id is not None,
         crc_verified=crc_verified,
     )
+
+
+def _is_zstd(records: memoryview) -> bool:
+    if len(records) < HEADER_SIZE:
+        return False
+    return read_header(records).compression == Compression.ZSTD
 
 
 def _has_large_batch(request: ProduceRequest) -> bool:
@@ -191,7 +199,7 @@ async def _verify_then_append(
 ) -> ProduceResponse | None:
     """The slow path of large frames. It blocks the connection, whose own buffer holds the frame."""
     batches = [
-        cast(memoryview, data.records)
+        data.records
         for topic in request.topic_data
         for data in topic.partition_data
         if data.records is not None

@@ -84,7 +84,7 @@ class Partition:
             raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH)
 
     def end_offset_for_epoch(self, leader_epoch: int) -> tuple[int, int]:
-        """(epoch, exclusive end) of the largest epoch known up to `leader_epoch`; (-1, -1): none."""
+        """(epoch, exclusive end) of the largest known epoch up to `leader_epoch`, else (-1, -1)."""
         return self.log.end_offset_for_epoch(leader_epoch)
 
     # Appending.
