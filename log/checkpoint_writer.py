@@ -33,10 +33,11 @@ RESERVE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFile:
-    """One file to write. `epochs`, with their count of changes then, are of a partition's own."""
+    """One file to write: `offsets` of all partitions, or one's `epochs` and their change count."""
 
     path: str
     data: bytes
+    offsets: dict[TopicPartition, int] | None = None
     epochs: LeaderEpochs | None = None
     change_count: int = 0
 
@@ -47,7 +48,7 @@ class CheckpointWriter:
     def __init__(self, file_system: FileSystem, path: str) -> None:
         self.file_system = file_system
         self.path = path
-        self._written: dict[str, bytes] = {}
+        self._written: dict[str, dict[TopicPartition, int]] = {}
 
     def read_offsets(self, name: str) -> dict[TopicPartition, int]:
         """One of the three; empty if it is missing. Raises `CheckpointError`, OSError."""
@@ -69,8 +70,8 @@ class CheckpointWriter:
             CheckpointFile(
                 f"{log.directory}/{LEADER_EPOCHS}",
                 encode_epochs(log.leader_epochs.entries),
-                log.leader_epochs,
-                log.leader_epochs.change_count,
+                epochs=log.leader_epochs,
+                change_count=log.leader_epochs.change_count,
             )
             for log in logs.values()
             if log.leader_epochs.is_changed
@@ -85,9 +86,9 @@ class CheckpointWriter:
                 {key: high_watermarks[key] for key in logs if key in high_watermarks},
             ),
         ):
-            path, data = f"{self.path}/{name}", encode_offsets(offsets)
-            if self._written.get(path) != data:
-                files.append(CheckpointFile(path, data))
+            path = f"{self.path}/{name}"
+            if self._written.get(path) != offsets:
+                files.append(CheckpointFile(path, encode_offsets(offsets), offsets=offsets))
         return files
 
     def write(self, files: Iterable[CheckpointFile]) -> None:
@@ -102,9 +103,9 @@ class CheckpointWriter:
                 if self.file_system.exists(parent_directory(file.path)):
                     raise
                 continue
-            if file.epochs is None:
-                self._written[file.path] = file.data
-            else:
+            if file.offsets is not None:
+                self._written[file.path] = file.offsets
+            if file.epochs is not None:
                 file.epochs.note_written(file.change_count)
 
     def write_file(self, path: str, data: bytes) -> None:
