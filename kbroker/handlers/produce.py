@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import cast
 
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.partition import Partition
@@ -165,8 +164,7 @@ def _append(
     now_ms: int,
     crc_verified: bool,
 ) -> AppendResult:
-    # A decoded request holds a view of its frame.
-    records = cast("memoryview | None", data.records)
+    records = data.records
     if records is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "the record set is null")
     if context.api_version < ZSTD_SINCE and _is_zstd(records):
