@@ -42,7 +42,7 @@ from kbroker.cluster.revisioned_map import (
 from kbroker.cluster.topic_ids import RandomBits
 
 MAX_WAITING_TRANSACTIONS = 10_000
-MAX_HISTORY_REVISIONS = 10_000
+MAX_HISTORY_CHANGES = 4_000
 """Past twice this, a store compacts itself; a watcher further behind must read everything."""
 WATCH_SCAN_REVISIONS = 1_000
 """How much history a watch looks through in one step without letting others run."""
@@ -229,7 +229,9 @@ class MemoryStore:
     def _start(self, waiting: _Waiting) -> None:
         try:
             plan = waiting.plan()
-            compact_revision = waiting.compact_revision or self._overdue_compaction(plan)
+            compact_revision = waiting.compact_revision
+            if plan.changes and not compact_revision:
+                compact_revision = self._map.overdue_compaction(MAX_HISTORY_CHANGES)
             writes = bool(plan.changes or compact_revision)
             if writes and self._broken is not None:
                 raise StoreUnavailableError(f"since an earlier failure: {self._broken.detail}")
@@ -279,13 +281,6 @@ class MemoryStore:
     def _note_failure(self, error: BaseException) -> None:
         if isinstance(error, OutcomeUnknownError):
             self._broken = error
-
-    def _overdue_compaction(self, plan: Plan) -> int:
-        """The revision to compact to along with this transaction; mostly 0: none."""
-        length = self._map.revision - self._map.compact_revision
-        if not plan.changes or length < 2 * MAX_HISTORY_REVISIONS:
-            return 0
-        return self._map.revision - MAX_HISTORY_REVISIONS
 
     # Leases
 

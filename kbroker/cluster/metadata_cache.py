@@ -91,6 +91,8 @@ class MetadataCache:
         async with aclosing(watch):
             async for batch in watch:
                 self._publish(self.image.apply(batch))
+                # A long backlog would come without a pause: let others run in between.
+                await asyncio.sleep(0)
 
     async def _reload(self) -> None:
         while True:

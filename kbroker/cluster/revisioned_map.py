@@ -69,6 +69,7 @@ class RevisionedMap:
         # r - _history_start - 1.
         self._history: list[tuple[Change, ...]] = []
         self._history_start = FIRST_REVISION
+        self._history_size = 0  # changes, in all revisions together
 
     def get(self, key: str) -> KeyValue | None:
         return self._current.get(key)
@@ -159,6 +160,7 @@ class RevisionedMap:
         assert plan.result.revision == self.revision + 1, "the map changed under a plan"
         self.revision = plan.result.revision
         self._history.append(plan.changes)
+        self._history_size += len(plan.changes)
         self._take(plan.changes)
 
     def restore(self, changes: Sequence[Change], revision: int, compact_revision: int) -> None:
@@ -175,6 +177,7 @@ class RevisionedMap:
             index = change.after.mod_revision - self._history_start - 1
             if index >= 0:
                 self._history[index] += (change,)
+                self._history_size += 1
         self.revision = revision
         self.compact_revision = compact_revision
 
@@ -199,8 +202,22 @@ class RevisionedMap:
         self.check_compaction(revision)
         self.compact_revision = revision
         start = max(self._history_start, revision - 1)
-        del self._history[: start - self._history_start]
+        forgotten = self._history[: start - self._history_start]
+        self._history_size -= sum(len(changes) for changes in forgotten)
+        del self._history[: len(forgotten)]
         self._history_start = start
+
+    def overdue_compaction(self, max_changes: int) -> int:
+        """Where to compact a history of twice `max_changes` to about that; 0: it is not so long."""
+        if self._history_size < 2 * max_changes:
+            return 0
+        kept = 0
+        for back, changes in enumerate(reversed(self._history)):
+            kept += len(changes)
+            if kept >= max_changes:
+                revision = self.revision - back
+                return revision if revision > self.compact_revision else 0
+        return 0
 
     def batch_after(self, prefix: str, from_revision: int, max_revisions: int) -> WatchBatch:
         """The events from `from_revision` on, of at most `max_revisions` revisions.

@@ -6,7 +6,7 @@ Counterpart: `topic_creation.py`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kbroker.cluster.controller_term import BATCH_SIZE, MAX_ATTEMPTS, ControllerTerm
@@ -23,11 +23,11 @@ from kbroker.cluster.metadata_records import (
     encode_topic,
 )
 from kbroker.cluster.metadata_store import (
-    Compare,
     Delete,
     DeletePrefix,
     Operation,
     Put,
+    key_absent,
     modified_at,
 )
 from wire.errors import ErrorCode, KafkaError
@@ -164,18 +164,21 @@ async def finish_interrupted_changes(term: ControllerTerm) -> None:
     listing = await term.store.list(term.keys.prefix)
     image = MetadataImage(term.keys)
     image.replace_with(listing)
+    without_topic: set[bytes] = set()
     for kv in listing.items:
         key = term.keys.parse(kv.key)
         if key is None or key.kind is not KeyKind.PARTITION:
             continue
-        if image.partition(key.topic_id, key.partition) is None:
-            logger.info("removing %s, which no topic has", kv.key)
-            await term.transact(*_removal(kv.key, kv.mod_revision))
+        if key.topic_id not in image.topics:
+            without_topic.add(key.topic_id)
+        elif image.partition(key.topic_id, key.partition) is None:
+            logger.info("removing %s, which its topic does not count", kv.key)
+            await term.transact([modified_at(kv.key, kv.mod_revision)], [Delete(kv.key)])
+    for topic_id in sorted(without_topic):
+        prefix = term.keys.partitions(topic_id)
+        logger.info("removing %s, which no topic has", prefix)
+        await term.transact([key_absent(term.keys.topic(topic_id))], [DeletePrefix(prefix)])
     for topic_id in sorted(image.topics):
         topic = image.topics[topic_id]
         if any(each.min_isr != topic.min_isr for each in topic.partitions.values()):
             await _spread_min_isr(term, topic_id, topic.name)
-
-
-def _removal(key: str, mod_revision: int) -> tuple[Sequence[Compare], Sequence[Operation]]:
-    return [modified_at(key, mod_revision)], [Delete(key)]

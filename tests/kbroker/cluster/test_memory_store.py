@@ -172,7 +172,7 @@ def test_closing_finishes_the_commit_under_way_and_fails_what_waits() -> None:
 
 
 def test_a_long_history_is_compacted_along_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_store, "MAX_HISTORY_REVISIONS", 10)
+    monkeypatch.setattr(memory_store, "MAX_HISTORY_CHANGES", 10)
 
     async def scenario() -> None:
         journal = ScriptedJournal()
@@ -180,10 +180,10 @@ def test_a_long_history_is_compacted_along_the_way(monkeypatch: pytest.MonkeyPat
         for n in range(25):
             await store.transact([], [Put("a", str(n).encode())])
         compactions = [compact for _, compact in journal.staged if compact]
-        assert compactions == [10]
+        assert compactions == [12]
         with pytest.raises(CompactedError):
-            await store.list("", 9)
-        assert (await store.list("", 10)).items[0].value == b"8"
+            await store.list("", 11)
+        assert (await store.list("", 12)).items[0].value == b"10"
         await store.close()
 
     asyncio.run(scenario())
