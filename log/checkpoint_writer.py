@@ -49,6 +49,7 @@ class CheckpointWriter:
         self.file_system = file_system
         self.path = path
         self._written: dict[str, dict[TopicPartition, int]] = {}
+        self._kept: dict[str, dict[TopicPartition, int]] = {}
 
     def read_offsets(self, name: str) -> dict[TopicPartition, int]:
         """One of the three; empty if it is missing. Raises `CheckpointError`, OSError."""
@@ -56,6 +57,15 @@ class CheckpointWriter:
         if not self.file_system.exists(path):
             return {}
         return decode_offsets(self.file_system.read_file(path), path)
+
+    def keep(self, name: str, offsets: dict[TopicPartition, int]) -> None:
+        """Go on writing these into the checkpoint `name`: of partitions that are not open."""
+        self._kept[name] = offsets
+
+    def forget(self, key: TopicPartition) -> None:
+        """The partition is no longer there to be kept."""
+        for offsets in self._kept.values():
+            offsets.pop(key, None)
 
     def gather(
         self,
@@ -87,6 +97,7 @@ class CheckpointWriter:
             ),
         ):
             path = f"{self.path}/{name}"
+            offsets |= self._kept.get(name, {})
             if self._written.get(path) != offsets:
                 files.append(CheckpointFile(path, encode_offsets(offsets), offsets=offsets))
         return files

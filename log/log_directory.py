@@ -83,6 +83,8 @@ class LogDirectory:
         self.high_watermarks: dict[TopicPartition, int] = {}
         self.deleted_directories: list[str] = []
         self._lock = lock
+        # Until all partitions are open, the checkpoints on the disk know more than `logs`.
+        self._is_complete = False
 
     @classmethod
     def open(
@@ -181,6 +183,15 @@ class LogDirectory:
                 now_ms=now_ms,
                 accept_damage=accept_damage,
             )
+        for name, offsets in (
+            (RECOVERY_POINTS, recovery_points),
+            (LOG_STARTS, log_starts),
+            (HIGH_WATERMARKS, self.high_watermarks),
+        ):
+            self.checkpoints.keep(
+                name, {key: offsets[key] for key in self.strays if key in offsets}
+            )
+        self._is_complete = True
 
     def create_log(
         self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig, now_ms: int
@@ -194,6 +205,7 @@ class LogDirectory:
         directory = f"{self.path}/{directory_names.of_partition(topic, partition)}"
         stray = self.strays.pop(key, None)
         if stray is not None:
+            self.checkpoints.forget(key)
             aside = directory_names.of_stray(topic, partition, stray.topic_id)
             self.file_system.rename(stray.directory, f"{self.path}/{aside}")
         self.file_system.make_directory(directory)
@@ -238,16 +250,23 @@ class LogDirectory:
     def remove_deleted(self) -> None:
         """Free the space of deleted partitions. May take long, and may run in a thread."""
         while self.deleted_directories:
-            self.file_system.remove_tree(self.deleted_directories[-1])
-            self.deleted_directories.pop()
+            directory = self.deleted_directories.pop()
+            try:
+                self.file_system.remove_tree(directory)
+            except OSError:
+                self.deleted_directories.append(directory)
+                raise
 
     def gather_checkpoints(
         self, high_watermarks: Mapping[TopicPartition, int]
     ) -> list[CheckpointFile]:
         """What `checkpoints.write` has to write, here or in a thread. No I/O.
 
-        `high_watermarks` is of all open partitions; a missing one is the checkpointed one.
+        `high_watermarks` is of all open partitions; a missing one is the checkpointed one. Strays
+        keep theirs: the metadata may know them again.
         """
+        if not self._is_complete:
+            return []
         return self.checkpoints.gather(self.logs, {**self.high_watermarks, **high_watermarks})
 
     def write_checkpoints(self, high_watermarks: Mapping[TopicPartition, int]) -> None:
@@ -259,8 +278,11 @@ class LogDirectory:
 
         First the reserve goes, so that indexes and checkpoints find room on a full disk. Only if
         every partition could be flushed are the checkpoints written, and then, last of all, the
-        file that says so. With `clean` False nothing of that is written.
+        file that says so. With `clean` False nothing of that is written. A start that did not come
+        as far as to open all partitions leaves the checkpoints as they were, and a directory that
+        was clean so.
         """
+        clean = clean and (self._is_complete or self.was_clean)
         try:
             clean = clean and self._try(self.checkpoints.give_up_reserve)
             for log in self.logs.values():

@@ -76,6 +76,7 @@ def test_a_new_directory_takes_the_given_ids_and_keeps_them() -> None:
     directory = _open(disk, "deep/data", cluster_id=None)
     assert (directory.cluster_id, directory.directory_id) == ("a-new-cluster", ID_C)
     assert not directory.was_clean
+    _open_logs(directory)
     assert directory.close(clean=True, high_watermarks={})
     again = _open(disk.crash(random.Random(1)), "deep/data", cluster_id=None)
     assert again.cluster_id == "a-new-cluster"
@@ -95,6 +96,7 @@ def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
     first = _open(OsFileSystem(), str(tmp_path / "data"))
     with pytest.raises(LogDirectoryError, match="in use"):
         _open(OsFileSystem(), str(tmp_path / "data"))
+    _open_logs(first)
     assert first.close(clean=True, high_watermarks={})
     second = _open(OsFileSystem(), str(tmp_path / "data"))
     assert second.was_clean
@@ -103,7 +105,7 @@ def test_two_processes_cannot_share_a_directory(tmp_path: Path) -> None:
 
 def test_the_directory_of_another_cluster_or_node_is_refused_and_stays_as_it_is() -> None:
     disk = SimulatedDisk()
-    _open(disk).close(clean=True, high_watermarks={})
+    _start(disk).close(clean=True, high_watermarks={})
     with pytest.raises(LogDirectoryError, match="belongs to cluster the-cluster, this broker to x"):
         _open(disk, cluster_id="x")
     with pytest.raises(LogDirectoryError, match="belongs to node 1, this broker is node 2"):
@@ -223,6 +225,9 @@ def test_space_of_deleted_partitions_is_freed_on_request() -> None:
     for partition in range(2):
         _create(directory, "a", partition)
         directory.delete_log("a", partition, unique_id=bytes([partition]) * 16)
+    disk.fail("remove", "*-delete", count=1)
+    with pytest.raises(OSError, match="error"):
+        directory.remove_deleted()
     directory.remove_deleted()
     assert directory.deleted_directories == []
     assert [name for name in disk.list_directory("data") if name.startswith("a-")] == []
@@ -292,6 +297,50 @@ def test_a_damaged_partition_metadata_is_reported() -> None:
     directory.close(clean=True, high_watermarks={})
     disk.corrupt("data/a-0/partition.metadata", 0, b"?")
     assert "data/a-0/partition.metadata: version" in _start(disk).strays["a", 0].reason
+
+
+def test_a_stray_partition_keeps_its_checkpoints() -> None:
+    """Its records below the log start must stay deleted when the metadata knows it again."""
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    for value in (b"x", b"y"):
+        _append(directory, value)
+    directory.logs["a", 0].flush_now()
+    directory.logs["a", 0].advance_log_start(1)
+    directory.close(clean=True, high_watermarks={("a", 0): 2})
+    stray = _start(disk, topics={"b.c-d": ID_B})
+    _create(stray, "b.c-d")
+    assert stray.close(clean=True, high_watermarks={("b.c-d", 0): 0})
+    again = _start(disk)
+    assert again.logs["a", 0].log_start_offset == 1
+    assert again.high_watermarks == {("a", 0): 2, ("b.c-d", 0): 0}
+
+
+@pytest.mark.parametrize("was_clean", [True, False])
+def test_a_start_that_fails_early_leaves_the_checkpoints_alone(was_clean: bool) -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    for partition in range(3):
+        _create(directory, "a", partition)
+        _append(directory, b"x", ("a", partition))
+    marks = {("a", partition): 1 for partition in range(3)}
+    directory.close(clean=True, high_watermarks=marks)
+    if not was_clean:
+        disk.remove(CLEAN)
+    failed = _open(disk)
+    assert failed.close(clean=True, high_watermarks={}) == was_clean
+    failed = _open(disk)
+    disk.fail("list", "data/a-1")
+    with pytest.raises(OSError, match="error"):
+        _open_logs(failed)
+    assert failed.gather_checkpoints(marks) == []
+    assert failed.close(clean=True, high_watermarks={}) == was_clean
+    disk.heal()
+    again = _start(disk)
+    assert again.was_clean == was_clean
+    assert again.high_watermarks == marks
+    assert [log.recovery_point for log in again.logs.values()] == [1, 1, 1]
 
 
 def test_files_that_are_not_ours_are_passed_over() -> None:
