@@ -1,34 +1,31 @@
 """The log of one partition: append, read, flush, truncate, retire.
 
 Synchronous and clockless: whoever calls passes `now_ms` and runs flushes in its thread. One owner
-(the broker's loop) calls it. The parts: `segments`, `reading` and `lookup` (where bytes lie),
-`flushing` (what a flush consists of), `opening` and `recovery`, `truncation`, `retention` (what is
-old), `validation`, `producer_state` and `leader_epochs` (what an append means). Deliberately not
-here: the high watermark, which is the replicas' (`kbroker.replication.partition`).
+(the broker's loop) calls it. The parts: `segments`, `writing`, `reading` and `lookup` (where bytes
+lie), `flushing` (what a flush consists of), `opening` and `recovery`, `truncation`, `retention`
+(what is old), `validation`, `producer_state` and `leader_epochs` (what an append means).
+Deliberately not here: the high watermark, which is the replicas' (`kbroker.replication.partition`).
 """
 
 from __future__ import annotations
 
-import errno
-import zlib
 from typing import NamedTuple
 
 from log import lookup
-from log.file_system import FileSystem, TornAppendError
+from log.file_system import FileSystem
 from log.flushing import Flushing, FlushTicket
 from log.log_config import LogConfig
 from log.lookup import OffsetAndTimestamp
 from log.opening import OpenedLog, open_log
-from log.producer_snapshot import encode_snapshot, remove_snapshots, snapshot_name, write_snapshot
-from log.producer_state import Origin, ProducerUpdate
+from log.producer_snapshot import remove_snapshots, write_snapshot
+from log.producer_state import Origin
 from log.reading import BoundaryCache, read_slice
-from log.recovery import aborted
 from log.replicated import groups_of
 from log.retention import facts_of, plan_retention
-from log.segment import Segment
 from log.transaction_index import AbortedTransaction
 from log.truncation import cut_producers, cut_segments
 from log.validation import validate_produced, validate_replicated
+from log.writing import Writer
 from wire.errors import ErrorCode, KafkaError, WireError
 from wire.records.batch import BatchHeader, stamp
 from wire.records.control import EndTransactionMarker, read_end_transaction_marker
@@ -81,10 +78,16 @@ class PartitionLog:
         self.flushing = Flushing(
             file_system, directory, self.segments, recovery_point=opened.recovery_point
         )
-        self._is_changed = False
-        self._tail_is_torn = False
         self._leader_epoch = self.leader_epochs.latest_epoch
         self._boundaries = BoundaryCache()
+        self._writer = Writer(
+            self.name,
+            directory,
+            segments=self.segments,
+            flushing=self.flushing,
+            producer_state=self.producer_state,
+            boundaries=self._boundaries,
+        )
 
     @classmethod
     def open(
@@ -130,7 +133,7 @@ class PartitionLog:
             topic_id=topic_id,
             config=config,
         )
-        log._is_changed = not clean
+        log._writer.is_changed = not clean
         log.flush_now()
         return log
 
@@ -173,8 +176,8 @@ class PartitionLog:
         Raises KafkaError where the batch is refused, OSError from the disk; the log is then as it
         was before.
         """
-        if self.flushing.failed is not None or self._tail_is_torn:
-            self._check_writable()
+        if self.flushing.failed is not None or self._writer.tail_is_torn:
+            self._writer.check()
         header, data, log_append_time_ms = validate_produced(
             records,
             config=self.config,
@@ -205,14 +208,16 @@ class PartitionLog:
             )
         stamp(data, 0, base_offset=base_offset, leader_epoch=leader_epoch)
         last_offset = base_offset + header.last_offset_delta
-        self._append(
+        self._writer.append(
             data,
             base_offset=base_offset,
             last_offset=last_offset,
             max_timestamp=header.max_timestamp,
             now_ms=now_ms,
+            config=self.config,
             update=update,
         )
+        self.log_end_offset = last_offset + 1
         if leader_epoch != self._leader_epoch:
             self.assign_epoch_start(leader_epoch, base_offset)
         return AppendResult(
@@ -225,7 +230,7 @@ class PartitionLog:
         Raises KafkaError where they do not continue this log, OSError from the disk; batches before
         the failed write may have been appended then.
         """
-        self._check_writable()
+        self._writer.check()
         first_offset = self.log_end_offset
         batches = validate_replicated(records, next_offset=first_offset)
         for group in groups_of(batches, max_bytes=self.config.segment_bytes):
@@ -239,15 +244,17 @@ class PartitionLog:
                     origin=Origin.REPLICATION,
                     marker=_marker(records[start:], first),
                 )
-            self._append(
+            self._writer.append(
                 records[start : position + last.size_bytes],
                 base_offset=first.base_offset,
                 last_offset=last.last_offset,
                 max_timestamp=max(header.max_timestamp for _, header in group),
                 now_ms=now_ms,
+                config=self.config,
                 update=update,
                 headers=[header for _, header in group],
             )
+            self.log_end_offset = last.next_offset
             for _, header in group:
                 if update is None:
                     self.producer_state.replay(header)
@@ -260,98 +267,11 @@ class PartitionLog:
             batches[0][1].base_offset, self.log_end_offset - 1, -1, self.log_start_offset, False
         )
 
-    def _append(
-        self,
-        data: memoryview,
-        *,
-        base_offset: int,
-        last_offset: int,
-        max_timestamp: int,
-        now_ms: int,
-        update: ProducerUpdate | None,
-        headers: list[BatchHeader] | None = None,
-    ) -> None:
-        """Write one batch, or a group of them; then take over what it means for the producers."""
-        config = self.config
-        segment = self.segments.active
-        if segment.must_roll_for(
-            len(data),
-            last_offset=last_offset,
-            max_timestamp=max_timestamp,
-            now_ms=now_ms,
-            config=config,
-            jitter_ms=self._jitter_ms(segment) if config.segment_jitter_ms else 0,
-        ):
-            segment = self._roll_at(base_offset, now_ms=now_ms)
-        ended = update.completed if update is not None else None
-        if ended is not None and ended.is_aborted:
-            # Before the marker: a marker without its entry would show aborted records.
-            self.segments.directory_changes += not segment.transaction_index.exists
-            segment.transaction_index.append(aborted(ended))
-        try:
-            if headers is None:
-                segment.append(
-                    data,
-                    last_offset=last_offset,
-                    max_timestamp=max_timestamp,
-                    index_interval_bytes=config.index_interval_bytes,
-                )
-            else:
-                segment.append_several(
-                    data, headers, index_interval_bytes=config.index_interval_bytes
-                )
-        except OSError as error:
-            self._tail_is_torn = isinstance(error, TornAppendError)
-            self._is_changed = True
-            self._take_back_abortion(segment, base_offset)
-            raise
-        self._is_changed = True
-        self.log_end_offset = last_offset + 1
-        self.producer_state.end_offset = last_offset + 1
-        if update is not None:
-            self.producer_state.apply(update)
-
-    def _take_back_abortion(self, segment: Segment, base_offset: int) -> None:
-        try:
-            segment.transaction_index.truncate(base_offset)
-        except OSError as error:
-            self.flushing.failed = error
-            raise
-
-    def _check_writable(self) -> None:
-        if self.failed is not None:
-            raise OSError(
-                errno.EIO, f"{self.name} is offline until it is opened again: {self.failed}"
-            ) from self.failed
-        if self._tail_is_torn:
-            # An append failed and its bytes could not be taken back (KAFKA-10778): nothing more
-            # goes behind them until they are gone.
-            log = self.segments.active.log()
-            log.truncate(log.size)
-            self._tail_is_torn = False
-
-    def _jitter_ms(self, segment: Segment) -> int:
-        limit = min(self.config.segment_jitter_ms, self.config.segment_ms)
-        # Spread over the partitions without a random generator: equal names, equal jitter.
-        return zlib.crc32(f"{self.name}/{segment.base_offset}".encode()) % limit if limit else 0
-
     def roll(self, now_ms: int) -> None:
         """Make a new active segment at the log end, unless the active one is empty."""
-        self._check_writable()
+        self._writer.check()
         if self.segments.active.size:
-            self._roll_at(self.log_end_offset, now_ms=now_ms)
-
-    def _roll_at(self, base_offset: int, *, now_ms: int) -> Segment:
-        """An OSError leaves the old segment active; what it wrote of its indexes stays right."""
-        old = self.segments.active
-        old.seal()
-        segment = self.segments.create(base_offset, now_ms=now_ms)
-        self.segments.unflushed.append(old)
-        self._boundaries.clear()
-        state = self.producer_state
-        path = f"{self.directory}/{snapshot_name(state.end_offset)}"
-        self.flushing.snapshots.append((path, encode_snapshot(state.entries)))
-        return segment
+            self._writer.roll_at(self.log_end_offset, now_ms=now_ms)
 
     # --- reading ---
 
@@ -442,7 +362,7 @@ class PartitionLog:
 
     def flush_now(self) -> None:
         """Flush in the caller's thread. Raises OSError; the log is offline then."""
-        self._check_writable()
+        self._writer.check()
         ticket = self.prepare_flush()
         if ticket is None:
             return
@@ -460,7 +380,7 @@ class PartitionLog:
 
         Raises OSError; the log is offline then.
         """
-        self._check_writable()
+        self._writer.check()
         if offset >= self.log_end_offset:
             # The newest epoch may have started here without a record.
             self.leader_epochs.truncate_from_end(offset)
@@ -486,7 +406,7 @@ class PartitionLog:
 
     def truncate_fully_and_start_at(self, offset: int) -> None:
         """Drop every record; the next one is at `offset`. Raises OSError; offline then."""
-        self._check_writable()
+        self._writer.check()
         try:
             self.segments.start_over(offset)
             self._truncated(offset)
@@ -503,7 +423,7 @@ class PartitionLog:
         self.leader_epochs.truncate_from_end(end_offset)
         self._leader_epoch = self.leader_epochs.latest_epoch
         self._boundaries.clear()
-        self._is_changed = True
+        self._writer.is_changed = True
         self.flushing.truncated(end_offset)
 
     def advance_log_start(self, offset: int) -> None:
@@ -525,7 +445,7 @@ class PartitionLog:
 
         Their files are renamed; `remove_deleted_files` removes them. Raises OSError.
         """
-        self._check_writable()
+        self._writer.check()
         self.producer_state.remove_expired(now_ms)
         count = plan_retention(
             facts_of(self.segments, self.log_end_offset),
@@ -558,7 +478,7 @@ class PartitionLog:
         Slices in flight keep theirs open. An OSError says that the shutdown is not clean.
         """
         try:
-            if self.failed is None and self._is_changed:
+            if self.failed is None and self._writer.is_changed:
                 self.flush_now()
                 active = self.segments.active
                 active.seal()

@@ -59,6 +59,32 @@ def iterate_places(file: File, position: int, end: int) -> Iterator[Place]:
         position += size
 
 
+def first_place_ending_at(file: File, position: int, end: int, offset: int) -> Place | None:
+    """The first batch from `position` on that ends at or behind `offset`, None before `end`.
+
+    What every read that no cache answers does: a loop without an object per batch.
+    """
+    chunk, start = b"", position
+    unpack, place_size = _PLACE.unpack_from, _PLACE.size
+    while position + HEADER_SIZE <= end:
+        at = position - start
+        if at + place_size > len(chunk):
+            start, at = position, 0
+            chunk = file.read_at(position, min(HEADER_CHUNK_BYTES, end - position))
+            if len(chunk) < place_size:
+                return None
+        base_offset, length, delta, max_timestamp = unpack(chunk, at)
+        if length < HEADER_SIZE - LENGTH_END:
+            return None
+        if base_offset + delta >= offset:
+            size = length + LENGTH_END
+            if position + size > end:
+                return None
+            return Place(position, size, base_offset, base_offset + delta, max_timestamp)
+        position += length + LENGTH_END
+    return None
+
+
 class WholeBatch(NamedTuple):
     position: int
     header: BatchHeader

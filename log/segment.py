@@ -12,7 +12,7 @@ import logging
 from log.file_system import Buffer, File, FileSystem
 from log.log_config import LogConfig
 from log.offset_index import OffsetIndex
-from log.scan import Place, iterate_places, iterate_whole, place_at
+from log.scan import Place, first_place_ending_at, iterate_places, iterate_whole, place_at
 from log.time_index import NO_TIMESTAMP, TimeIndex
 from log.transaction_index import TransactionIndex
 from wire.records.batch import BatchHeader
@@ -208,10 +208,8 @@ class Segment:
     def place_of(self, offset: int) -> Place | None:
         """The first batch that ends at or behind `offset`; None if every one ends before it."""
         self._check_indexes()
-        for place in iterate_places(self.log(), self.offset_index.lookup(offset), self.size):
-            if place.last_offset >= offset:
-                return place
-        return None
+        start = self.offset_index.lookup(offset)
+        return first_place_ending_at(self.log(), start, self.size, offset)
 
     def place_of_timestamp(self, timestamp: int, *, least_offset: int) -> Place | None:
         """The first batch at or behind `least_offset` with a record at or past `timestamp`."""
