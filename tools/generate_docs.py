@@ -14,6 +14,7 @@ from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.ignored_keys import IGNORED, REFUSED
 from kbroker.config.table import ConfigKey, ConfigTable, ConfigValue, render
 from kbroker.config.topic_config import TopicConfig
+from tools.api_table import apis
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,6 +98,7 @@ def configs() -> str:
 
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "docs/apis.md": apis,
     "docs/configs.md": configs,
 }
 
