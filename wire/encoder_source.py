@@ -16,6 +16,7 @@ def compile_encoder(cls: type[Struct], version: int) -> object:
         NO_TAGS=NO_TAGS,
         VARINT=primitives.VARINT,
         join=b"".join,
+        INT32S=primitives.PACK_INT32S,
         encode_int32s=primitives.encode_int32s,
         encode_tags=primitives.encode_tags,
     )
@@ -106,7 +107,9 @@ class _Encoder(Function):
 
     def array(self, field: Field, values: str) -> None:
         if field.element == "int32":
-            self.piece(f"encode_int32s({values})")
+            # Replica lists are short: no call for them.
+            short = f"INT32S[len({values})](*{values})"
+            self.piece(f"{short} if len({values}) < 8 else encode_int32s({values})")
             return
         self.flush()
         item = self.source.fresh("item")

@@ -68,6 +68,7 @@ def read_unsigned_varint(buffer: Buffer, position: int) -> tuple[int, int]:
 
 # Replica lists are short: their formats are prepared.
 _INT32S = tuple(struct.Struct(f">{count}i") for count in range(8))
+PACK_INT32S = tuple(prepared.pack for prepared in _INT32S)
 
 
 def encode_int32s(values: list[int]) -> bytes:
