@@ -331,14 +331,18 @@ class Segment:
         self.time_index.forget()
         self.transaction_index.forget()
 
+    def drop(self) -> None:
+        """Let go of the files without writing anything more."""
+        self.offset_index.file.drop()
+        self.time_index.file.drop()
+        self.forget()
+
     def delete(self) -> list[str]:
         """Rename the files to `.deleted` and let go of them; the paths to remove later.
 
         Slices that were handed out stay readable: they hold the file.
         """
-        self.offset_index.file.drop()
-        self.time_index.file.drop()
-        self.forget()
+        self.drop()
         paths = []
         for suffix in SUFFIXES:
             with contextlib.suppress(FileNotFoundError):

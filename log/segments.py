@@ -145,5 +145,6 @@ class Segments:
         self._deleted = keep
 
     def close(self) -> None:
+        """Let go of all files; what indexes hold back is lost unless the segment is sealed."""
         for segment in self._segments:
-            segment.forget()
+            segment.drop()
