@@ -295,6 +295,19 @@ def test_the_replay_of_kafkas_own_file_gives_kafkas_own_snapshot() -> None:
     assert [entry.last_sequence for entry in decode_snapshot(kafkas)] == [9, 0]
 
 
+def test_500_requests_are_answered_as_kafka_answered_them(partition: Partition) -> None:
+    """Three producers, right and wrong sequences, repeats old and new, epochs up and down."""
+    lines = (Path(__file__).parent / "kafka_sequences.txt").read_text().splitlines()
+    for line in lines:
+        if line.startswith("#"):
+            continue
+        *numbers, error, base_offset = line.split()
+        producer_id, epoch, sequence, count = map(int, numbers)
+        answer = partition.append(_header(sequence, count, producer_id=producer_id, epoch=epoch))
+        expected = int(base_offset) if error == "NONE" else ErrorCode[error]
+        assert answer == expected, line
+
+
 @dataclass
 class Sent:
     header: BatchHeader
