@@ -3,9 +3,11 @@
 The errors are those of Kafka 4.3.1's `ProduceRequest`, `UnifiedLog` and `LogValidator`, in their
 order. Kafka also walks through every record, compressed or not; this broker does so only for
 compacted topics, where each record needs a key. Elsewhere it believes the header, so that
-- malformed records inside a batch with a valid checksum are stored (Kafka: INVALID_RECORD);
+- malformed records, or a codec that is not the claimed one, inside a batch with a valid checksum
+  are stored (Kafka: INVALID_RECORD, or UNKNOWN_SERVER_ERROR where they are compressed);
 - timestamps are judged by the batch's base and maximum, not one by one, and the stored maximum is
   what the producer claims (Kafka corrects it).
+A length that overflows Kafka's arithmetic (UNKNOWN_SERVER_ERROR) is INVALID_RECORD here.
 
 Counterpart: `log.producer_state` judges sequence numbers, after these checks.
 """
@@ -64,6 +66,10 @@ def validate_produced(
     `KafkaError`; nothing has been changed then.
     """
     header = _only_batch(payload)
+    if not internal and header.is_transactional and not transactional_id_given:
+        raise KafkaError(
+            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transaction needs an id"
+        )
     if not internal and header.base_offset != 0:
         raise _invalid(f"the base offset must be 0, not {header.base_offset}")
     size = header.size_bytes
@@ -76,11 +82,12 @@ def validate_produced(
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "the checksum does not match")
     _check_compression(header)
     if not internal:
-        _check_client_header(header, transactional_id_given=transactional_id_given)
-        _check_timestamps(header, config, now_ms)
+        _check_client_header(header)
     records = payload[:size]
     if COMPACT in config.cleanup_policy and not header.is_control:
         _check_keys(records)
+    if not internal:
+        _check_timestamps(header, config, now_ms)
     if size > config.segment_bytes:
         raise KafkaError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
@@ -167,11 +174,7 @@ def _check_compression(header: BatchHeader) -> None:
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from None
 
 
-def _check_client_header(header: BatchHeader, *, transactional_id_given: bool) -> None:
-    if header.is_transactional and not transactional_id_given:
-        raise KafkaError(
-            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transaction needs an id"
-        )
+def _check_client_header(header: BatchHeader) -> None:
     count = header.record_count
     if count <= 0 or count != header.last_offset_delta + 1:
         raise _invalid(f"{count} records do not span {header.last_offset_delta + 1} offsets")

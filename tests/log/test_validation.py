@@ -117,6 +117,10 @@ CASES: dict[str, tuple[bytes | bytearray, ErrorCode]] = {
         _produced(is_transactional=True, producer_id=1, producer_epoch=0, base_sequence=0),
         ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     ),
+    "transactional with a bad checksum": (
+        _flipped(_produced(is_transactional=True, producer_id=1, base_sequence=0)),
+        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    ),
     "producer without a sequence": (_produced(producer_id=1, producer_epoch=0), INVALID),
     "producer without an epoch": (_produced(producer_id=1, base_sequence=0), ErrorCode.NONE),
     "producer -2": (_produced(producer_id=-2, producer_epoch=0, base_sequence=0), ErrorCode.NONE),
@@ -202,6 +206,12 @@ def test_a_compacted_topic_needs_keys(codec: Compression) -> None:
     assert _answer(build(b"a", None)) == ErrorCode.NONE
     both = replace(COMPACTED, cleanup_policy=frozenset({"compact", "delete"}))
     assert _answer(build(None), both) == INVALID
+
+
+def test_a_missing_key_is_seen_before_a_wrong_timestamp() -> None:
+    batch = build_batch([_record(NOW + 2 * HOUR, key=None)])
+    assert _answer(batch, COMPACTED) == INVALID
+    assert _answer(build_batch([_record(NOW + 2 * HOUR)]), COMPACTED) == ErrorCode.INVALID_TIMESTAMP
 
 
 def test_a_compacted_topic_refuses_what_it_cannot_read() -> None:
