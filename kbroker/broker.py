@@ -66,6 +66,7 @@ class Broker:
         self.replicas: ReplicaManager
         self.server: Server
         self.cluster_id = ""
+        self._logs_are_sound = False
 
     async def start(self, tasks: TaskSupervisor) -> None:
         """Open the disk, learn the metadata, take up leadership, then listen. StartError."""
@@ -123,6 +124,7 @@ class Broker:
             config_of=topics.log_config_of,
         )
         replicas.open_logs(metadata.image)
+        self._logs_are_sound = True
         tasks.spawn_essential(metadata.run(), "metadata")
         await self._join(directory, controller, metadata)
         replicas.start(metadata.image)
@@ -278,7 +280,8 @@ class Broker:
             self._flusher.close()
         clean = False
         if hasattr(self, "replicas"):
-            clean = self.replicas.close(clean=not self.failure)
+            # A start that found damage must not leave word that all is well.
+            clean = self.replicas.close(clean=self._logs_are_sound and not self.failure)
         elif self._directory is not None:
             self._directory.close(clean=False, high_watermarks={})
         if self._store is not None:

@@ -247,6 +247,14 @@ class LogDirectory:
         self.file_system.sync_directory(self.path)
         self.deleted_directories.append(deleted)
 
+    def delete_stray(self, topic: str, partition: int, *, unique_id: bytes) -> None:
+        """Rename a stray whose topic is known to be deleted, as `delete_log` does. Raises OSError."""
+        stray = self.strays.pop((topic, partition))
+        deleted = f"{self.path}/{directory_names.of_deleted(topic, partition, unique_id)}"
+        self.file_system.rename(stray.directory, deleted)
+        self.file_system.sync_directory(self.path)
+        self.deleted_directories.append(deleted)
+
     def remove_deleted(self) -> None:
         """Free the space of deleted partitions. May take long, and may run in a thread."""
         while self.deleted_directories:

@@ -93,6 +93,7 @@ class ReplicaManager:
 
     def start(self, image: MetadataImage) -> None:
         """Serve every partition of this broker; what the disk has not is made."""
+        self._delete_strays(image)
         for topic_id in sorted(image.topics):
             self._add_topic(image.topics[topic_id])
 
@@ -115,6 +116,16 @@ class ReplicaManager:
             if partition is not None:
                 partition.log.update_config(config)
                 partition.config_changed()
+
+    def _delete_strays(self, image: MetadataImage) -> None:
+        """Finish deletions that the last stop interrupted. Only the metadata's word that a topic
+        was deleted counts: an id that is merely unknown may mean that the metadata is an old copy.
+        """
+        for topic, index in sorted(self._directory.strays):
+            if self._directory.strays[topic, index].topic_id in image.deleted_topics:
+                unique_id = random_id(self._random)
+                self._directory.delete_stray(topic, index, unique_id=unique_id)
+                logger.info("%s-%d was deleted", topic, index)
 
     def _add_topic(self, topic: TopicImage) -> None:
         self._topic_names[topic.topic_id] = topic.name
