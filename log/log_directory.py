@@ -248,7 +248,7 @@ class LogDirectory:
         self.deleted_directories.append(deleted)
 
     def delete_stray(self, topic: str, partition: int, *, unique_id: bytes) -> None:
-        """Rename a stray whose topic is known to be deleted, as `delete_log` does. Raises OSError."""
+        """Rename a stray whose topic was deleted, as `delete_log` does. Raises OSError."""
         stray = self.strays.pop((topic, partition))
         deleted = f"{self.path}/{directory_names.of_deleted(topic, partition, unique_id)}"
         self.file_system.rename(stray.directory, deleted)
