@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from log.file_system import File, FileSystem, write_atomically
+from log.segment import Segment
 from log.segments import Segments
 
 logger = logging.getLogger(__name__)
@@ -20,12 +21,15 @@ logger = logging.getLogger(__name__)
 class FlushTicket:
     """`files` are retained until the ticket is completed or failed; old segments come first.
 
+    `sealed` are the segments that are durable then together with their indexes.
+
     `truncation_count` and `directory_changes` say which state of the log the ticket speaks of.
     `snapshots` are `(path, content)` of the producer state at the rolls since the last flush.
     """
 
     file_system: FileSystem
     files: tuple[File, ...]
+    sealed: tuple[Segment, ...]
     directory: str | None
     snapshots: tuple[tuple[str, bytes], ...]
     end_offset: int
@@ -100,6 +104,7 @@ class Flushing:
         return FlushTicket(
             self._file_system,
             tuple(files),
+            tuple(segments.unflushed),
             self._directory if changes != self._synced_directory_changes else None,
             snapshots,
             end_offset,
@@ -117,8 +122,8 @@ class Flushing:
         if ticket.truncation_count == self._truncation_count:
             if ticket.end_offset > self.recovery_point:
                 self.recovery_point = ticket.end_offset
-            if self._segments.unflushed:
-                self._segments.flushed_below(self.recovery_point)
+            if ticket.sealed:
+                self._segments.note_flushed(ticket.sealed)
             return
         for path, _ in ticket.snapshots:
             # It is of records that are gone.

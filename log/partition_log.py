@@ -480,10 +480,10 @@ class PartitionLog:
         try:
             if self.failed is None and self._writer.is_changed:
                 self.flush_now()
-                active = self.segments.active
-                active.seal()
-                for file in active.files():
-                    file.flush()
+                self.segments.active.seal()
+                for segment in (*self.segments.unflushed, self.segments.active):
+                    for file in segment.files():
+                        file.flush()
                 self._write_last_snapshot()
         finally:
             self.segments.close()

@@ -98,14 +98,11 @@ class Segments:
             if coldest is not self.active and coldest not in self.unflushed:
                 coldest.forget()
 
-    def flushed_below(self, offset: int) -> None:
-        """Forget which sealed segments wait for a flush, of those that end at or before it."""
-        while self.unflushed:
-            following = self.after(self.unflushed[0])
-            if following is None or following.base_offset > offset:
-                return
-            segment = self.unflushed.pop(0)
-            if segment not in self._warm:
+    def note_flushed(self, segments: tuple[Segment, ...]) -> None:
+        """These sealed segments are durable with their indexes: nobody needs them open."""
+        self.unflushed = [each for each in self.unflushed if each not in segments]
+        for segment in segments:
+            if segment not in self._warm and segment is not self.active:
                 segment.forget()
 
     def delete(self, segments: list[Segment]) -> None:

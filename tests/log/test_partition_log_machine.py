@@ -236,6 +236,6 @@ class LogMachine(RuleBasedStateMachine):
 
 
 LogMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=250, stateful_step_count=50, deadline=None, print_blob=True
 )
 TestPartitionLog = LogMachine.TestCase

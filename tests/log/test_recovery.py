@@ -1,0 +1,251 @@
+"""Opening after a crash: a torn tail is cut, damage is refused, what is derived is rebuilt."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from log.log_config import LogConfig
+from log.producer_state import ProducerEntry
+from log.recovery import LogDamagedError
+from tests.log.log_harness import DIRECTORY, LogOnDisk, batch, values_of, values_on_disk
+from wire.records.batch import build_batch
+from wire.records.control import EndTransactionMarker, build_end_transaction_marker
+from wire.records.record import Record
+
+FIRST = f"{DIRECTORY}/00000000000000000000.log"
+PAGE_CACHE = 1 << 62
+
+
+def _home(batches: int = 10, *, flush_messages: int = 1) -> LogOnDisk:
+    """A log of equal batches of one record, all durable; the checkpoint says half of that."""
+    home = LogOnDisk(LogConfig(index_interval_bytes=100, flush_messages=flush_messages))
+    log = home.open()
+    for number in range(batches):
+        home.append(log, b"value %d" % number)
+        if number == batches // 2:
+            log.flush_now()
+            home.checkpoint(log)
+    log.flush_now()
+    home.disk = home.disk.kill()
+    return home
+
+
+def _batch_size(home: LogOnDisk) -> int:
+    return len(batch(b"value 0"))
+
+
+def test_a_torn_tail_past_everything_committed_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    home = _home()
+    size = home.disk.status(FIRST).size
+    file = home.disk.open(FIRST)
+    file.append(bytes(batch(b"torn"))[:70])
+    file.close()
+    log = home.open(clean=False)
+    assert log.log_end_offset == log.recovery_point == 10
+    assert home.disk.status(FIRST).size == size
+    assert "cut a torn tail of 70 bytes at offset 10" in caplog.text
+    assert len(values_of(log)) == 10
+    log.close()
+
+
+@pytest.mark.parametrize("damaged", [0, 3, 5])
+def test_a_bad_batch_below_the_committed_end_is_refused_by_name(damaged: int) -> None:
+    home = _home()
+    home.disk.corrupt(FIRST, damaged * _batch_size(home) + 65, b"\xff\xff")
+    before = home.disk.read_file(FIRST)
+    with pytest.raises(LogDamagedError) as refused:
+        home.open(clean=False)
+    text = str(refused.value)
+    assert f"position {damaged * _batch_size(home)} of {FIRST} (offset {damaged})" in text
+    assert "below the committed offset 6" in text
+    assert "Restore" in text
+    assert "\n" not in text
+    assert home.disk.read_file(FIRST) == before
+    # The second try says the same; with the loss accepted the log ends before the damage.
+    with pytest.raises(LogDamagedError):
+        home.open(clean=False)
+    log = home.open(clean=False, accept_damage=True)
+    assert log.log_end_offset == damaged
+    log.close()
+
+
+def test_a_bad_batch_followed_by_a_valid_one_is_damage_even_past_the_checkpoint() -> None:
+    home = _home()
+    home.disk.corrupt(FIRST, 8 * _batch_size(home) + 65, b"\xff\xff")
+    with pytest.raises(LogDamagedError, match="valid batches follow it"):
+        home.open(clean=False)
+
+
+def test_a_bad_length_does_not_hide_the_valid_batches_behind_it() -> None:
+    home = _home()
+    home.disk.corrupt(FIRST, 8 * _batch_size(home) + 8, b"\x00\x00\x0f\xff")
+    with pytest.raises(LogDamagedError, match="valid batches follow it"):
+        home.open(clean=False)
+
+
+def test_the_last_batch_being_bad_is_a_torn_tail() -> None:
+    home = _home()
+    home.disk.corrupt(FIRST, 9 * _batch_size(home) + 65, b"\xff\xff")
+    log = home.open(clean=False)
+    assert log.log_end_offset == 9
+    log.close()
+
+
+def test_with_page_cache_durability_nothing_past_the_recovery_point_was_promised() -> None:
+    home = _home(flush_messages=PAGE_CACHE)
+    home.checkpoints.high_watermark = 10
+    home.disk.corrupt(FIRST, 7 * _batch_size(home) + 65, b"\xff\xff")
+    log = home.open(clean=False)
+    assert log.log_end_offset == 7
+    log.close()
+
+
+def test_records_missing_after_a_clean_shutdown_are_damage() -> None:
+    home = _home()
+    log = home.open(clean=False)
+    log.close()
+    home.checkpoint(log)
+    file = home.disk.open(FIRST)
+    file.truncate(9 * _batch_size(home))
+    file.close()
+    with pytest.raises(LogDamagedError, match="the last 1 records are missing"):
+        home.open(clean=True)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 64, b"junk", bytes(range(96))])
+@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
+def test_a_bad_index_is_rebuilt(suffix: str, content: bytes | None) -> None:
+    home = LogOnDisk(LogConfig(index_interval_bytes=100, segment_bytes=1000))
+    log = home.open()
+    stamps = [home.now_ms + (number * 7919) % 1000 for number in range(40)]
+    for number, stamp in enumerate(stamps):
+        home.append(log, b"value %d" % number, timestamp_ms=stamp)
+    log.close()
+    home.checkpoint(log)
+    for name in home.disk.list_directory(DIRECTORY):
+        if name.endswith(suffix):
+            home.disk.remove(f"{DIRECTORY}/{name}")
+            if content is not None:
+                file = home.disk.open(f"{DIRECTORY}/{name}", create=True)
+                file.append(content)
+                file.close()
+    log = home.open(clean=True)
+    assert log.log_end_offset == 40
+    for offset in range(40):
+        piece = log.read(offset, max_bytes=1, upper_bound_offset=40)
+        assert piece is not None
+        data = piece.source.read_at(piece.position, len(piece))
+        assert int.from_bytes(data[:8], "big") == offset
+        piece.release()
+        found = log.offset_for_timestamp(stamps[offset])
+        assert found is not None
+        assert found.offset == next(at for at in range(40) if stamps[at] >= stamps[offset])
+    log.close()
+
+
+def test_recovery_rebuilds_producers_epochs_and_aborted_transactions() -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=1000))
+    log = home.open()
+    for epoch in range(4):
+        home.leader_epoch = epoch
+        for number in range(4):
+            data = batch(b"x" * 50, producer_id=5, sequence=epoch * 4 + number)
+            log.append_as_leader(data, leader_epoch=epoch, now_ms=home.now_ms)
+        record = Record(0, home.now_ms, None, b"aborted", ())
+        data = memoryview(
+            build_batch(
+                [record],
+                producer_id=6,
+                producer_epoch=0,
+                base_sequence=epoch,
+                is_transactional=True,
+            )
+        )
+        log.append_as_leader(
+            data, leader_epoch=epoch, now_ms=home.now_ms, transactional_id_given=True
+        )
+        marker = build_end_transaction_marker(
+            EndTransactionMarker(is_commit=epoch == 2, coordinator_epoch=0),
+            producer_id=6,
+            producer_epoch=0,
+            timestamp_ms=home.now_ms,
+        )
+        log.append_as_leader(
+            memoryview(marker), leader_epoch=epoch, now_ms=home.now_ms, internal=True
+        )
+    expected = (
+        log.producer_state.entries,
+        log.leader_epochs.entries,
+        log.aborted_transactions(0, log.log_end_offset),
+        log.last_stable_offset(log.log_end_offset),
+    )
+    assert len(expected[2]) == 3
+    log.flush_now()
+    home.checkpoint(log)
+    for recovery_point in (0, 11, log.log_end_offset):
+        home.disk = home.disk.crash(random.Random(1))
+        home.checkpoints.recovery_point = recovery_point
+        log = home.open(clean=False)
+        assert log.leader_epochs.entries == expected[1]
+        assert [_newest(entry) for entry in log.producer_state.entries] == [
+            _newest(entry) for entry in expected[0]
+        ]
+        assert log.aborted_transactions(0, log.log_end_offset) == expected[2]
+        assert log.last_stable_offset(log.log_end_offset) == expected[3]
+        log.flush_now()
+
+
+def _newest(entry: ProducerEntry) -> tuple[int | None, ...]:
+    """Of a snapshot's producer only the last batch is known."""
+    return (
+        entry.producer_id,
+        entry.producer_epoch,
+        entry.last_sequence,
+        entry.last_offset,
+        entry.transaction_first_offset,
+    )
+
+
+def test_every_crash_point_of_a_workload_keeps_what_was_durable() -> None:
+    """Cut the power before each change of the disk, with several outcomes each."""
+
+    def workload(home: LogOnDisk, durable: list[int]) -> None:
+        log = home.open()
+        for number in range(14):
+            home.append(log, b"%d" % number + b"v" * 80)
+            if number % 3 == 2:
+                log.flush_now()
+                durable[0] = max(durable[0], log.recovery_point)
+            if number == 7:
+                home.checkpoint(log)
+        log.close()
+        durable[0] = log.log_end_offset
+
+    def home_with(power_off_after: int | None) -> LogOnDisk:
+        home = LogOnDisk(LogConfig(segment_bytes=500, index_interval_bytes=100))
+        home.disk.power_off_after = power_off_after
+        return home
+
+    home = home_with(None)
+    workload(home, [0])
+    changes = home.disk.operation_count
+    assert changes > 50
+    for point in range(changes):
+        home, durable = home_with(point), [0]
+        with pytest.raises(OSError, match="No such device"):
+            workload(home, durable)
+        for seed in range(3):
+            survivor = LogOnDisk(home.config, home.disk.crash(random.Random(seed * 1000 + point)))
+            survivor.checkpoints = home.checkpoints
+            try:
+                log = survivor.open(clean=False)
+            except LogDamagedError:
+                log = survivor.open(clean=False, accept_damage=True)
+            assert log.log_end_offset >= durable[0]
+            assert log.log_start_offset == 0 or durable[0] == 0
+            found = values_of(log)
+            assert found == {at: b"%d" % at + b"v" * 80 for at in found}
+            assert found == values_on_disk(survivor.disk)
+            log.close()
