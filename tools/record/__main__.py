@@ -61,7 +61,7 @@ def _play_all(address: str, names: list[str], *, check: bool) -> int:
         if check:
             found, _ = differences(name, exchanges, path.read_text(), DEVIATIONS)
             differing += len(found)
-            sys.stdout.write("".join(f"{name}\n{text}\n" for text in found))
+            sys.stdout.write("".join(f"{name}: {text}\n" for text in found))
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

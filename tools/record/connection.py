@@ -67,6 +67,8 @@ class Connection:
                 chunk = self._socket.recv(size - len(data))
             except ConnectionResetError:
                 chunk = b""
+            except TimeoutError:
+                raise AssertionError(f"no answer within {TIMEOUT_S} s") from None
             if not chunk:
                 raise Closed
             data += chunk

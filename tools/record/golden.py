@@ -10,7 +10,7 @@ responses: ...
 """
 
 from tools.record.player import Exchange
-from tools.record.text import render
+from tools.record.text import Tree, parse, render
 
 STEP = "=== "
 ANSWER = "----\n"
@@ -29,17 +29,20 @@ def write_golden(about: str, exchanges: list[Exchange]) -> str:
 
 def exchange_text(exchange: Exchange) -> str:
     """One exchange, from its title to the end of its answer."""
-    return (
-        f"{STEP}{exchange.title}\n{exchange.head}\n{render(exchange.request)}"
-        f"{ANSWER}{render(exchange.answer)}"
-    )
+    return f"{STEP}{exchange.title}\n{request_text(exchange)}{ANSWER}{render(exchange.answer)}"
 
 
-def read_golden(text: str) -> dict[str, str]:
-    """The text of each exchange by its title, in order."""
+def request_text(exchange: Exchange) -> str:
+    """The request's head and fields."""
+    return f"{exchange.head}\n{render(exchange.request)}"
+
+
+def read_golden(text: str) -> dict[str, tuple[str, Tree]]:
+    """`(the request's text, the answer)` of each exchange by its title, in order."""
     _, *steps = text.split(f"\n{STEP}")
     found = {}
     for step in steps:
-        body = f"{STEP}{step.rstrip()}\n"
-        found[step.partition("\n")[0]] = body
+        title, _, body = step.partition("\n")
+        request, _, answer = body.partition(ANSWER)
+        found[title] = request, parse(answer.strip("\n"))
     return found

@@ -4,13 +4,15 @@
     producer ids      <producer N>, numbered as InitProducerId gave them
     session ids       <session N>, likewise
     cluster id        <cluster>
+    features' epoch   <epoch>: an offset of Kafka's metadata log
     host and port     <host>, <port> where they are the address the player connected to
     times near now    <now>, <now+2h>: stamped by the broker, or sent relative to now;
                       <time> in messages
 
 A value that the scenario itself made up (it stood in a request first) stays as it is, and so do
 node ids, epochs and offsets: the replay starts its broker with the recorder's node id and settings.
-Lists whose order Kafka does not promise are sorted by what identifies their elements.
+Lists whose order Kafka does not promise are sorted by what identifies their elements, and the
+partitions of one topic that stand in several entries of a Fetch answer are put into one.
 """
 
 import re
@@ -120,6 +122,8 @@ class Normaliser:
         return Symbol("<now>" if hours == 0 else f"<now{hours:+d}h>")
 
     def _address(self, value: Tree, key: str) -> Tree:
+        if key == "finalized_features_epoch" and value != -1:
+            return Symbol("<epoch>")
         if key == "cluster_id" and isinstance(value, str):
             return Symbol("<cluster>")
         if key == "host" and value == self._host:
@@ -151,12 +155,25 @@ def _ordered(tree: Tree) -> Tree:
         return {name: _ordered(value) for name, value in tree.items()}
     if not isinstance(tree, list):
         return tree
-    elements = [_ordered(element) for element in tree]
+    elements = [_ordered(element) for element in _joined(tree)]
     for key in IDENTIFYING:
         if all(isinstance(element, dict) and key in element for element in elements):
             # A stable sort by this alone: what Kafka repeats stays in the order it has.
             return sorted(elements, key=lambda element: _sort_key(element, key))
     return elements
+
+
+def _joined(elements: list[Tree]) -> list[Tree]:
+    """Entries that differ in their `partitions` alone become one entry."""
+    joined: dict[str, Tree] = {}
+    for element in elements:
+        if not isinstance(element, dict) or not isinstance(element.get("partitions"), list):
+            return elements
+        rest = inline({key: value for key, value in element.items() if key != "partitions"})
+        first = joined.setdefault(rest, {**element, "partitions": []})
+        assert isinstance(first, dict)
+        first["partitions"] = [*_children(first["partitions"]), *_children(element["partitions"])]
+    return list(joined.values())
 
 
 def _sort_key(element: Tree, key: str) -> tuple[int, str]:
