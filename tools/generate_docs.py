@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from kbroker.config.broker_config import BrokerConfig
-from kbroker.config.ignored_keys import IGNORED, REFUSED
+from kbroker.config.ignored_keys import IGNORED, REFUSED, why_not_yet
 from kbroker.config.table import ConfigKey, ConfigTable, ConfigValue, render
 from kbroker.config.topic_config import TopicConfig
 from tools.api_table import apis
@@ -66,6 +66,8 @@ def configs() -> str:
             ),
             "\n`node.id` has no default in Apache Kafka.\n",
             "## Keys of the broker\n",
+            "A key marked as without effect yet is accepted and checked; where it is given another"
+            " value than its default, the start says so in one line.\n",
             "Changes is Kafka's update mode: what may change while a broker runs (KIP-226).\n",
             *_table(
                 ("Key", "Type", "Default", "Valid", "Changes", "Meaning"),
@@ -136,7 +138,7 @@ def _broker_row(key: ConfigKey) -> tuple[str, ...]:
         _default(key.default),
         key.valid.words,
         key.update.value,
-        key.doc + also,
+        _meaning(key) + also,
     )
 
 
@@ -147,8 +149,13 @@ def _topic_row(key: ConfigKey) -> tuple[str, ...]:
         _default(key.default),
         key.valid.words,
         ", ".join(map(_code, key.synonyms)),
-        key.doc,
+        _meaning(key),
     )
+
+
+def _meaning(key: ConfigKey) -> str:
+    idle = why_not_yet(key.name)
+    return key.doc if idle is None else f"{key.doc} **No effect yet:** {idle}."
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

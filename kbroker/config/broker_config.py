@@ -113,12 +113,6 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         valid=at_least(1),
         doc="Requests of one connection that may wait for their answers; past it, reading pauses.",
     )
-    kbroker_connection_write_buffer_bytes: int = integer(
-        "kbroker.connection.write.buffer.bytes",
-        default=1 << 20,
-        valid=at_least(1),
-        doc="Bytes of answers in memory for one connection; past it, its next request waits.",
-    )
     kbroker_turn_requests: int = integer(
         "kbroker.turn.requests",
         default=64,
@@ -130,12 +124,6 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         default=1 << 20,
         valid=at_least(1),
         doc="Bytes of requests of one connection in a turn of the event loop.",
-    )
-    kbroker_decompressed_max_bytes: int = integer(
-        "kbroker.decompressed.max.bytes",
-        default=128 << 20,
-        valid=at_least(1),
-        doc="The most that one record batch may unpack to where the broker has to look inside.",
     )
     kbroker_event_loop: str = string(
         "kbroker.event.loop",

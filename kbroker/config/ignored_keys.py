@@ -1,7 +1,8 @@
 """Keys of Kafka's that have no meaning here: accepted with one warning line, so that files start.
 
 A name that ends in a dot stands for every key that begins with it. The second table holds the keys
-that are refused instead, because starting without what they ask for would be dangerous.
+that are refused instead, because starting without what they ask for would be dangerous. The third
+holds keys of our tables that nothing reads yet: they warn too, if they are given another value.
 """
 
 from __future__ import annotations
@@ -147,6 +148,81 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
 REFUSED: Mapping[str, str] = {
     "authorizer.class.name": "access control is not served, every client could do everything",
 }
+
+NOT_YET: Mapping[str, tuple[str, ...]] = {
+    "logs are not compacted yet": (
+        "log.cleaner.enable",
+        "log.cleaner.backoff.ms",
+        "log.cleaner.dedupe.buffer.size",
+        "log.cleaner.delete.retention.ms",
+        "log.cleaner.max.compaction.lag.ms",
+        "log.cleaner.min.cleanable.ratio",
+        "log.cleaner.min.compaction.lag.ms",
+        "delete.retention.ms",
+        "max.compaction.lag.ms",
+        "min.cleanable.dirty.ratio",
+        "min.compaction.lag.ms",
+    ),
+    "batches are stored as their producers compressed them": (
+        "compression.type",
+        "compression.gzip.level",
+        "compression.lz4.level",
+        "compression.zstd.level",
+    ),
+    "segments are not allocated in advance": ("log.preallocate", "preallocate"),
+    "committed offsets do not expire yet": (
+        "offsets.retention.minutes",
+        "offsets.retention.check.interval.ms",
+    ),
+    "groups with members are not served yet": (
+        "group.initial.rebalance.delay.ms",
+        "group.min.session.timeout.ms",
+        "group.max.session.timeout.ms",
+        "group.max.size",
+        "group.coordinator.rebalance.protocols",
+        "group.consumer.assignors",
+        "group.consumer.heartbeat.interval.ms",
+        "group.consumer.min.heartbeat.interval.ms",
+        "group.consumer.max.heartbeat.interval.ms",
+        "group.consumer.session.timeout.ms",
+        "group.consumer.min.session.timeout.ms",
+        "group.consumer.max.session.timeout.ms",
+        "group.consumer.max.size",
+        "group.consumer.migration.policy",
+    ),
+    "transactions are not served yet": (
+        "transaction.max.timeout.ms",
+        "transactional.id.expiration.ms",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        "transaction.remove.expired.transaction.cleanup.interval.ms",
+        "transaction.partition.verification.enable",
+        "transaction.state.log.num.partitions",
+        "transaction.state.log.replication.factor",
+        "transaction.state.log.min.isr",
+        "transaction.state.log.segment.bytes",
+    ),
+    "a cluster of several brokers is not served yet": (
+        "request.timeout.ms",
+        "replica.lag.time.max.ms",
+        "replica.fetch.max.bytes",
+        "replica.fetch.response.max.bytes",
+        "replica.fetch.min.bytes",
+        "replica.fetch.wait.max.ms",
+        "replica.fetch.backoff.ms",
+        "controlled.shutdown.enable",
+        "unclean.leader.election.enable",
+    ),
+    "topics are not described by pages yet": ("max.request.partition.size.limit",),
+    "one interval serves all checkpoints, log.flush.offset.checkpoint.interval.ms": (
+        "log.flush.start.offset.checkpoint.interval.ms",
+        "replica.high.watermark.checkpoint.interval.ms",
+    ),
+}
+
+
+def why_not_yet(name: str) -> str | None:
+    """Why a key of our tables has no effect in this version; None when it has one."""
+    return next((reason for reason, names in NOT_YET.items() if name in names), None)
 
 
 def why_ignored(name: str) -> str | None:

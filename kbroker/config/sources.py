@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from kbroker.config.broker_config import BrokerConfig
-from kbroker.config.ignored_keys import REFUSED, why_ignored
+from kbroker.config.ignored_keys import REFUSED, why_ignored, why_not_yet
 from kbroker.config.table import ConfigError
 from kbroker.config.topic_config import TopicConfig
 
@@ -92,7 +92,12 @@ def resolve(layers: Sequence[Sequence[Setting]]) -> Resolved:
         f"{settings['listeners'].origin}: listener {name} is not opened: there is no controller"
         for name in config.parsed_listeners().skipped
     ]
-    return Resolved(config, (*ignored.values(), *skipped), settings)
+    idle = [
+        f"{setting.origin}: {key} has no effect yet: {why_not_yet(key)}"
+        for key, setting in settings.items()
+        if why_not_yet(key) is not None and config.value(key) != BrokerConfig.KEYS[key].default
+    ]
+    return Resolved(config, (*ignored.values(), *skipped, *idle), settings)
 
 
 def read_properties(name: str, data: bytes) -> list[Setting]:

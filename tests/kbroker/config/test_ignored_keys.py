@@ -1,9 +1,16 @@
 """Kafka's keys without meaning here."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from kbroker.config.broker_config import BrokerConfig
-from kbroker.config.ignored_keys import IGNORED, REFUSED, why_ignored
+from kbroker.config.ignored_keys import IGNORED, NOT_YET, REFUSED, why_ignored, why_not_yet
+from kbroker.config.table import ConfigTable
+from kbroker.config.topic_config import TopicConfig
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,26 @@ def test_no_name_is_in_two_classes():
     assert len(set(names)) == len(names)
     assert not set(names) & set(BrokerConfig.KEYS)
     assert not set(REFUSED) & {*names, *BrokerConfig.KEYS}
+
+
+@pytest.fixture(scope="module")
+def attributes_read() -> set[str]:
+    """Every name that stands behind a dot in the product: what nobody reads is not among them."""
+    paths = [path for package in ("kbroker", "log") for path in (ROOT / package).rglob("*.py")]
+    return {name for path in paths for name in re.findall(r"\.(\w+)", path.read_text())}
+
+
+@pytest.mark.parametrize("table", [BrokerConfig, TopicConfig])
+def test_a_key_that_nothing_reads_says_that_it_has_no_effect_yet(
+    table: type[ConfigTable], attributes_read: set[str]
+) -> None:
+    followed = {name for key in TopicConfig.KEYS.values() for name in key.synonyms}
+    for name, key in table.KEYS.items():
+        if key.attribute not in attributes_read and why_not_yet(name) is None:
+            assert name in followed or key.doc.startswith("Accepted, without effect"), name
+
+
+def test_what_has_no_effect_yet_is_in_the_tables() -> None:
+    names = [name for names in NOT_YET.values() for name in names]
+    assert len(set(names)) == len(names)
+    assert set(names) <= {*BrokerConfig.KEYS, *TopicConfig.KEYS}

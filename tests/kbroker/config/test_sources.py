@@ -183,6 +183,14 @@ def test_the_compose_file_of_the_official_image_starts():
     assert "listener CONTROLLER is not opened" in resolved.warnings[-1]
 
 
+def test_a_key_without_effect_yet_warns_if_it_asks_for_something_else():
+    asked = resolve([[Setting("log.cleaner.enable", "false", "f:1")]])
+    assert asked.warnings == (
+        "f:1: log.cleaner.enable has no effect yet: logs are not compacted yet",
+    )
+    assert resolve([[Setting("log.cleaner.enable", "true", "f:1")]]).warnings == ()
+
+
 def test_a_key_that_would_be_dangerous_to_ignore_is_refused():
     message = refusal_of([Setting("authorizer.class.name", "x.Y", "f:3")])
     assert message.startswith("f:3: authorizer.class.name: access control is not served")
