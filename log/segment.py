@@ -11,8 +11,10 @@ import logging
 
 from log.file_system import Buffer, File, FileSystem
 from log.log_config import LogConfig
+from log.offset_index import ENTRY_SIZE as OFFSET_ENTRY_SIZE
 from log.offset_index import OffsetIndex
 from log.scan import Place, first_place_ending_at, iterate_places, iterate_whole, place_at
+from log.time_index import ENTRY_SIZE as TIME_ENTRY_SIZE
 from log.time_index import NO_TIMESTAMP, TimeIndex
 from log.transaction_index import TransactionIndex
 from wire.records.batch import BatchHeader
@@ -172,24 +174,32 @@ class Segment:
         jitter_ms: int,
     ) -> bool:
         """Kafka's LogSegment.shouldRoll, for a batch or more of `size` bytes."""
+        if last_offset - self.base_offset > MAX_RELATIVE_OFFSET:
+            return True
         if self.size == 0:
-            return last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-        return (
-            self.size + size > config.segment_bytes
-            or self._waited_ms(max_timestamp, now_ms) > config.segment_ms - jitter_ms
-            or last_offset - self.base_offset > MAX_RELATIVE_OFFSET
-            or self.time_index.entry_count >= config.segment_index_bytes // 12 - 1
-            or self.offset_index.entry_count >= config.segment_index_bytes // 8
-        )
-
-    def _waited_ms(self, max_timestamp: int, now_ms: int) -> int:
+            return False
+        if self.size + size > config.segment_bytes:
+            return True
+        # The indexes only grow when an entry is due.
+        if self._bytes_since_index > config.index_interval_bytes and self._indexes_are_full(config):
+            return True
         first = self._first_timestamp
         if first is None:
             first = self._read_first_timestamp()
         if first < 0:
-            return now_ms - self.created_ms
-        # By record time, so that a replay of old data makes the same segments (KIP-33).
-        return (max_timestamp if max_timestamp >= 0 else now_ms) - first
+            waited_ms = now_ms - self.created_ms
+        else:
+            # By record time, so that a replay of old data makes the same segments (KIP-33).
+            waited_ms = (max_timestamp if max_timestamp >= 0 else now_ms) - first
+        return waited_ms > config.segment_ms - jitter_ms
+
+    def _indexes_are_full(self, config: LogConfig) -> bool:
+        limit = config.segment_index_bytes
+        # The last entry of the time index is for the seal.
+        return (
+            self.time_index.file.entry_count >= limit // TIME_ENTRY_SIZE - 1
+            or self.offset_index.file.entry_count >= limit // OFFSET_ENTRY_SIZE
+        )
 
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, -1 without one."""
