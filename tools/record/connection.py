@@ -7,6 +7,7 @@ import socket
 from struct import Struct
 
 from wire.compiler import encode
+from wire.records.file_slice import FileSlice
 from wire.schema import Request
 
 LENGTH = Struct(">i")
@@ -31,9 +32,12 @@ class Connection:
 
     def send_request(self, request: Request, version: int) -> int:
         """Send it and return its correlation id."""
-        body = b"".join(bytes(part) for part in encode(request, version))
+        body = bytearray()
+        for part in encode(request, version):
+            assert not isinstance(part, FileSlice)
+            body += part
         return self.send_body(
-            int(request.API_KEY), version, body, flexible=version in request.FLEXIBLE
+            int(request.API_KEY), version, bytes(body), flexible=version in request.FLEXIBLE
         )
 
     def send_body(self, api_key: int, version: int, body: bytes, *, flexible: bool) -> int:

@@ -22,6 +22,7 @@ from wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
+from wire.messages.find_coordinator import FindCoordinatorRequest
 from wire.messages.list_offsets import (
     ListOffsetsPartition,
     ListOffsetsRequest,
@@ -209,6 +210,10 @@ class Player:
         self.setup_serving(name, partitions)
         return topic.topic_id
 
+    def setup_offsets_topic(self) -> None:
+        """The first question for a group's coordinator makes the internal topic of offsets."""
+        self.setup_send(FindCoordinatorRequest(key="setup"), 0)
+
     def setup_serving(self, name: str, partitions: int = 1) -> None:
         """Wait until the leaders of a topic's partitions serve."""
         self.setup_send(
@@ -300,8 +305,9 @@ class Player:
 def answer_type_of(request_type: type[Request]) -> type[Response]:
     """The Response class that stands beside a Request class."""
     module = sys.modules[request_type.__module__]
-    found = getattr(module, request_type.__name__.removesuffix("Request") + "Response")
-    assert issubclass(found, Response)
+    found: type[Response] = getattr(
+        module, request_type.__name__.removesuffix("Request") + "Response"
+    )
     return found
 
 

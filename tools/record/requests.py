@@ -1,6 +1,6 @@
 """Short ways to write the requests that many scenarios send; the rare ones they write out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wire.messages.create_topics import (
     CreatableReplicaAssignment,
@@ -39,6 +39,8 @@ NIL_UUID = bytes(16)
 ALL_ACKS = -1
 UNTIL_FULL = 1 << 20
 
+Partitions = Mapping[str, list[int]] | Mapping[bytes, list[int]]
+"""Partitions by the name of their topic, or by its id."""
 Data = bytes | bytearray | memoryview | None
 
 
@@ -194,8 +196,8 @@ def new_topic(
     partitions: int = 1,
     replicas: int = 1,
     *,
-    assignments: dict[int, list[int]] | None = None,
-    configs: dict[str, str | None] | None = None,
+    assignments: Mapping[int, list[int]] | None = None,
+    configs: Mapping[str, str | None] | None = None,
 ) -> CreatableTopic:
     return CreatableTopic(
         name=name,
@@ -293,7 +295,7 @@ def offset_commit(
 
 def fetch_group(
     group: str,
-    topics: dict[str | bytes, list[int]] | None,
+    topics: Partitions | None,
     *,
     member: str | None = None,
     member_epoch: int = -1,
@@ -318,7 +320,7 @@ def fetch_group(
 
 def offset_fetch(
     group: str,
-    topics: dict[str | bytes, list[int]] | None,
+    topics: Partitions | None,
     *,
     version: int,
     require_stable: bool = False,

@@ -141,9 +141,7 @@ def fetch_asked(kafka: Player) -> None:
     kafka.setup_send(offset_commit("asked-b", commit_part(topic, 3, partition=1)), 8)
     for version in (1, 5, 7, 8, 9):
         asked = {topic: [0, 1, 9], "group-nowhere": [0]}
-        kafka.send(
-            f"version {version}", offset_fetch("asked-a", dict(asked), version=version), version
-        )
+        kafka.send(f"version {version}", offset_fetch("asked-a", asked, version=version), version)
         kafka.send(
             f"nothing, version {version}", offset_fetch("asked-a", {}, version=version), version
         )
@@ -167,13 +165,14 @@ def fetch_asked(kafka: Player) -> None:
     )
     kafka.send("several groups", groups, 8)
     kafka.send("no groups", OffsetFetchRequest(groups=[]), 8)
-    for title, request in (
+    by_id: tuple[tuple[str, dict[bytes, list[int]] | None], ...] = (
         ("by id", {topic_id: [0, 1]}),
         ("unknown id", {UNKNOWN_ID: [0]}),
         ("id zero", {bytes(16): [0]}),
         ("all by id", None),
-    ):
-        kafka.send(title, offset_fetch("asked-a", request, version=10), 10)
+    )
+    for title, ids in by_id:
+        kafka.send(title, offset_fetch("asked-a", ids, version=10), 10)
     for title, member, epoch in (
         ("a member", "m", 1),
         ("a member without an epoch", "m", -1),

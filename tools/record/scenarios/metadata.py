@@ -2,7 +2,6 @@
 
 from tools.record.player import Player
 from tools.record.requests import metadata
-from wire.messages.find_coordinator import FindCoordinatorRequest
 from wire.messages.metadata import MetadataRequest
 
 UNKNOWN_ID = bytes(range(16))
@@ -22,8 +21,7 @@ def versions(kafka: Player) -> None:
 def all_and_none(kafka: Player) -> None:
     """Null is all topics and empty is none; in version 0 empty is all."""
     kafka.setup_topic("metadata-all")
-    # The first question for a coordinator makes the internal topic.
-    kafka.setup_send(FindCoordinatorRequest(key="metadata-all"), 0)
+    kafka.setup_offsets_topic()
     kafka.only_topics("metadata-all", "__consumer_offsets")
     kafka.send("version 0, empty", metadata(), 0)
     for version in (1, 4, 9, 10, 12, 13):

@@ -47,6 +47,7 @@ def create_numbers(kafka: Player) -> None:
 
 def create_names(kafka: Player) -> None:
     """Names: which characters, how long, and those that only differ in '.' and '_'."""
+    kafka.setup_offsets_topic()
     for title, name in (
         ("empty", ""),
         ("a dot", "."),
@@ -74,7 +75,7 @@ def create_names(kafka: Player) -> None:
 
 def create_assignments(kafka: Player) -> None:
     """Replicas assigned by hand: they stand in place of the numbers."""
-    for title, partitions, replicas, assignments in (
+    cases: tuple[tuple[str, int, int, dict[int, list[int]]], ...] = (
         ("one partition", -1, -1, {0: [1]}),
         ("two partitions", -1, -1, {0: [1], 1: [1]}),
         ("with a number of partitions", 2, -1, {0: [1], 1: [1]}),
@@ -86,7 +87,8 @@ def create_assignments(kafka: Player) -> None:
         ("no broker", -1, -1, {0: []}),
         ("different lengths", -1, -1, {0: [1], 1: [1, 77]}),
         ("a negative broker", -1, -1, {0: [-1]}),
-    ):
+    )
+    for title, partitions, replicas, assignments in cases:
         topic = new_topic(
             f"assigned-{title.replace(' ', '-')}", partitions, replicas, assignments=assignments
         )
@@ -95,7 +97,7 @@ def create_assignments(kafka: Player) -> None:
 
 def create_configs(kafka: Player) -> None:
     """Configs: good ones, unknown ones, and values that cannot be."""
-    for title, configs in (
+    cases: tuple[tuple[str, dict[str, str | None]], ...] = (
         ("retention.ms", {"retention.ms": "1000"}),
         ("several", {"cleanup.policy": "compact", "max.message.bytes": "5000"}),
         ("both policies", {"cleanup.policy": "compact,delete"}),
@@ -119,7 +121,8 @@ def create_configs(kafka: Player) -> None:
         ("an empty key", {"": "1"}),
         ("spaces around", {"retention.ms": " 1000 "}),
         ("one good, one bad", {"retention.ms": "1000", "no.such.key": "1"}),
-    ):
+    )
+    for title, configs in cases:
         topic = new_topic("create-configs", configs=configs)
         kafka.send(title, create_topics(topic, validate_only=True), 4)
     kafka.send(
