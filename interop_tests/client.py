@@ -15,6 +15,7 @@ from interop_tests.clients import ClientSpec
 from interop_tests.drivers.protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
+    Deadline,
     Position,
     Received,
     Record,
@@ -83,7 +84,17 @@ class Client:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.version = str(self.start("hello").wait()["version"])
+        self.version = self._hello()
+
+    def _hello(self) -> str:
+        """The client's version. A driver that ends here could not import its library."""
+        try:
+            return str(self.start("hello").wait()["version"])
+        except ClientError as error:
+            if error.name != "DRIVER_ENDED":
+                raise
+            advice = "pip install -r interop_tests/requirements.txt"
+            raise ClientError("CLIENT_MISSING", f"{self.spec.name}: {advice}") from error
 
     @property
     def usable(self) -> bool:
@@ -211,8 +222,18 @@ class Client:
         """Creates a topic and waits until each partition's leader answers. Kafka answers a creation
         before; a librdkafka producer that is not idempotent then reorders what it has to repeat."""
         self.create_topic(topic, partitions, configs)
-        with self.consumer(topic, dict.fromkeys(range(partitions), "latest")):
-            pass
+        deadline = Deadline()
+        while not self._is_served(topic, partitions):
+            deadline.check(f"{topic} was created, and is still unknown")
+
+    def _is_served(self, topic: str, partitions: int) -> bool:
+        try:
+            with self.consumer(topic, dict.fromkeys(range(partitions), "latest")):
+                return True
+        except ClientError as error:
+            if error.name != "UNKNOWN_TOPIC_OR_PARTITION":
+                raise
+            return False
 
     def delete_topic(self, topic: str) -> None:
         self._call("delete_topic", topic=topic)

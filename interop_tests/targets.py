@@ -62,7 +62,11 @@ class ProcessTarget:
         )
         lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._listen, args=(self._process, lines), daemon=True).start()
-        self.address = self._ready_address(lines)
+        try:
+            self.address = self._ready_address(lines)
+        except BaseException:
+            self.kill()
+            raise
 
     def _listen(self, process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
         """Keeps what the broker prints in broker.log, and hands it on to who seeks the ready

@@ -79,6 +79,22 @@ def test_empty_topic(client: Client, topic: str) -> None:
     assert client.list_offset(topic, ["time", time_of(0)]) is None
 
 
+@scenario("an offset past the end: OFFSET_OUT_OF_RANGE, and auto.offset.reset=earliest starts over")
+def test_out_of_range(client: Client, numbered: str) -> None:
+    assert offsets_from(client, numbered, 5_000, 10) == list(range(10))
+
+
+@scenario("two consumers of one topic read independently")
+def test_two_consumers(client: Client, numbered: str) -> None:
+    with (
+        client.consumer(numbered, {0: "earliest"}) as first,
+        client.consumer(numbered, {0: 8}) as second,
+    ):
+        assert [record.offset for record in first.poll(4)] == [0, 1, 2, 3]
+        assert [record.offset for record in second.poll(2)] == [8, 9]
+        assert [record.offset for record in first.poll(6)] == [4, 5, 6, 7, 8, 9]
+
+
 @scenario("a waiting fetch is answered when a record arrives")
 def test_long_poll(client: Client, reference: Client, topic: str) -> None:
     with client.consumer(topic, {0: "latest"}) as consumer:

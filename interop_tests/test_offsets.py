@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from interop_tests.client import Client
 from interop_tests.clients import Feature
-from interop_tests.drivers.protocol import Record
+from interop_tests.drivers.protocol import ClientError, Record
 from interop_tests.scenarios import scenario
 
 
@@ -45,3 +47,11 @@ def test_commit_across_clients(client: Client, reference: Client, topic: str) ->
     offset, metadata = found
     # confluent-kafka commits the NUL that ends a C string, too, and does not show it itself.
     assert (offset, metadata.rstrip("\0")) == (6, "by " + client.spec.name)
+
+
+@scenario("metadata of more than 4096 bytes: OFFSET_METADATA_TOO_LARGE", Feature.COMMITS)
+def test_metadata_too_large(client: Client, topic: str) -> None:
+    with pytest.raises(ClientError) as refusal:
+        client.commit("talkative " + topic, topic, {0: (1, "x" * 5_000)})
+    assert refusal.value.name == "OFFSET_METADATA_TOO_LARGE"
+    assert client.committed("talkative " + topic, topic, [0]) == {0: None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 
@@ -115,6 +116,26 @@ def test_message_too_large(client: Client, reference: Client, topic_name: str) -
     client.produce(topic_name, [Record(b"small again")])
     received = client.consume(topic_name, {0: "earliest"}, 2)
     assert [record.value for record in received] == [b"small", b"small again"]
+
+
+@scenario("a timestamp two hours ahead is refused: INVALID_TIMESTAMP", Feature.TIMESTAMPS)
+def test_timestamp_ahead(client: Client, topic: str) -> None:
+    ahead_ms = int(time.time() * 1000) + 2 * 60 * 60 * 1000
+    [refused] = client.try_produce(topic, [Record(b"value", timestamp_ms=ahead_ms)])
+    assert refused.error == "INVALID_TIMESTAMP"
+    assert client.list_offset(topic, "latest") == 0
+
+
+@scenario("batches of 900 kB, {codec}")
+@pytest.mark.parametrize("codec", CODECS)
+def test_large_batches(client: Client, broker: Target, topic: str, codec: str) -> None:
+    noise = random.Random(3)
+    words = [noise.randbytes(8) for _ in range(500)]
+    records = [Record(b" ".join(noise.choices(words, k=900))) for _ in range(300)]
+    client.produce(topic, records, codec=codec, batch_bytes=900_000)
+    received = client.consume(topic, {0: "earliest"}, len(records))
+    assert [record.value for record in received] == [record.value for record in records]
+    assert {batch.codec for batch in stored_batches(broker.address, topic)} == {codec}
 
 
 @scenario("acks=0", Feature.ACKS_0)

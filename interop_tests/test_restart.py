@@ -79,3 +79,22 @@ def test_consumer_survives(
         restart(strict_broker, how)
         strict_reference.produce(topic_name, [Record(b"after")])
         assert [(record.offset, record.value) for record in consumer.poll(1)] == [(1, b"after")]
+
+
+@scenario("an idempotent producer lives through {how}: nothing is lost, doubled or out of order")
+@pytest.mark.parametrize("how", RESTARTS)
+def test_producer_survives(
+    client: Client, strict_broker: Target, strict_reference: Client, topic_name: str, how: str
+) -> None:
+    client.bootstrap = strict_broker.address
+    strict_reference.create_served_topic(topic_name, configs={"flush.messages": "1"})
+    records = [Record(b"%d %s" % (number, b"z" * 200)) for number in range(2_000)]
+    pending = client.start_produce(topic_name, records, idempotence=True, batch_bytes=1_000)
+    # The first record is there, the last most likely not.
+    with strict_reference.consumer(topic_name, {0: "earliest"}) as watcher:
+        watcher.poll(1)
+    restart(strict_broker, how)
+    assert {sent.error for sent in client.finish_produce(pending)} == {None}
+    received = strict_reference.consume(topic_name, {0: "earliest"}, len(records))
+    assert [record.value for record in received] == [record.value for record in records]
+    assert strict_reference.list_offset(topic_name, "latest") == len(records)

@@ -53,6 +53,9 @@ class ConfluentDriver:
                 "message.max.bytes": options["max_request_bytes"],
                 "batch.size": options["batch_bytes"],
                 "linger.ms": 5,
+                # Else a fatal error is raised out of flush(), and no record's fate is told.
+                "error_cb": lambda error: None,
+                "reconnect.backoff.max.ms": 500,
                 "message.timeout.ms": options["metadata_wait_ms"],
                 # Else an unknown topic counts as "perhaps just being created" for 30 s.
                 "topic.metadata.propagation.max.ms": options["metadata_wait_ms"] // 2,
@@ -154,9 +157,13 @@ class ConfluentDriver:
         ]
         with closing(_consumer(bootstrap, {"group.id": group})) as consumer:
             consumer.assign(wanted)
-            for answer in consumer.commit(offsets=wanted, asynchronous=False):
-                if answer.error is not None:
-                    raise _client_error(answer.error)
+            try:
+                answers = consumer.commit(offsets=wanted, asynchronous=False)
+            except KafkaException as error:
+                raise _client_error(error.args[0]) from error
+        for answer in answers:
+            if answer.error is not None:
+                raise _client_error(answer.error)
 
     def committed(
         self, bootstrap: str, group: str, topic: str, partitions: list[int]
@@ -184,7 +191,9 @@ def _consumer(bootstrap: str, settings: dict[str, Any]) -> Consumer:
             "bootstrap.servers": bootstrap,
             "group.id": "unused",
             "enable.auto.commit": False,
-            "auto.offset.reset": "error",
+            "auto.offset.reset": "earliest",
+            # By default it waits up to 10 s before it tries a broker that restarts again.
+            "reconnect.backoff.max.ms": 500,
             **settings,
         }
     )

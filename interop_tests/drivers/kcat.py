@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import threading
-from itertools import groupby
 from typing import IO, Any
 
 from protocol import (
@@ -39,6 +38,7 @@ PROBLEMS = {
     "Unknown topic or partition": "UNKNOWN_TOPIC_OR_PARTITION",
     "Unknown topic": "UNKNOWN_TOPIC_OR_PARTITION",
     "Message timed out": "TIMED_OUT",
+    "sequence desynchronization": "OUT_OF_ORDER_SEQUENCE_NUMBER",
 }
 """librdkafka's sentences, which are all that kcat prints, and Kafka's names."""
 
@@ -62,15 +62,17 @@ class KcatDriver:
     def produce(
         self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
     ) -> list[Sent]:
-        """Headers and partition are the command's, not the record's: one command for each run of
-        equal ones."""
-        sent: list[Sent] = []
-        runs = groupby(records, key=lambda record: (record.partition, record.headers))
-        for (partition, headers), run in runs:
-            batch = list(run)
+        """Headers and partition are the command's, not the record's: one command for all that share
+        them. Order holds within a partition, as for any producer."""
+        batches: dict[tuple[int | None, Headers], list[int]] = {}
+        for index, record in enumerate(records):
+            batches.setdefault((record.partition, record.headers), []).append(index)
+        sent: dict[int, Sent] = {}
+        for (partition, headers), indexes in batches.items():
             command = _produce_command(bootstrap, topic, partition, headers, options)
-            sent.extend(_produce(command, partition, batch))
-        return sent
+            outcome = _produce(command, partition, [records[index] for index in indexes])
+            sent.update(zip(indexes, outcome, strict=True))
+        return [sent[index] for index in range(len(records))]
 
     def open_consumer(
         self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
@@ -189,10 +191,13 @@ def _consume_command(
         offset = f"s@{position[1]}"
     settings = {
         "isolation.level": options["isolation"],
+        "auto.offset.reset": "earliest",
         "fetch.max.bytes": options["max_bytes"],
         "max.partition.fetch.bytes": options["max_partition_bytes"],
         # librdkafka wants room for a message in a fetch, and for a fetch in an answer.
         "message.max.bytes": min(1_000_000, options["max_bytes"]),
+        # By default it waits up to 10 s before it tries a broker that restarts again.
+        "reconnect.backoff.max.ms": 500,
         "receive.message.max.bytes": max(100_000_000, options["max_bytes"] + 512),
     }
     command = ["kcat", "-C", "-u", "-b", bootstrap, "-t", topic, "-p", str(partition)]
@@ -273,7 +278,9 @@ def _run(command: list[str], data: bytes | None = None) -> bytes:
 
 
 def _problem(text: str) -> str:
-    return next((name for sentence, name in PROBLEMS.items() if sentence in text), "FAILED")
+    """Kafka's name of what kcat tells; kcat's own last line where it is something else."""
+    last_line = text.strip().rsplit("\n", 1)[-1]
+    return next((name for sentence, name in PROBLEMS.items() if sentence in text), last_line)
 
 
 if __name__ == "__main__":
