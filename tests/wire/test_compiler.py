@@ -20,7 +20,12 @@ from wire.compiler import decode, encode
 from wire.errors import WireError
 from wire.messages.fetch import FetchResponse
 from wire.messages.metadata import MetadataRequest
-from wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from wire.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
 from wire.records.file_slice import FileSlice
 from wire.schema import (
     NIL_UUID,
@@ -165,6 +170,21 @@ def test_random_bytes_raise_only_wire_errors(cls, data):
 def test_refusals_say_what_is_wrong(version, data, reason):
     with pytest.raises(WireError, match=reason):
         decode(MetadataRequest, version, data)
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        (b"\1\0\2\1\0", "node_endpoints"),
+        (b"\1\0\0\1", "node_endpoints"),
+        (b"\1\x09\5ab", "tagged field"),
+        (b"\1\0\5\1", "tagged field"),
+    ],
+    ids=["known, too long", "known, too short", "unknown, cut", "known, cut"],
+)
+def test_the_size_of_a_tagged_field_must_be_right(tags, reason):
+    with pytest.raises(WireError, match=reason):
+        decode(ProduceResponse, 10, b"\1" + bytes(4) + tags)
 
 
 def test_records_are_a_view_of_the_frame_and_nothing_else_is():

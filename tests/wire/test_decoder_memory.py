@@ -45,6 +45,11 @@ ACCEPTED = {
 }
 
 REFUSED = {
+    "array a little longer than its bytes": (
+        MetadataRequest,
+        1,
+        (SIZE // 2 + 1).to_bytes(4, "big") + bytes(SIZE),
+    ),
     "array longer than its bytes": (MetadataRequest, 1, b"\x7f\xff\xff\xff" + bytes(SIZE)),
     "compact array of 4 Gi": (MetadataRequest, 9, b"\xff\xff\xff\xff\x0f" + bytes(SIZE)),
     "string longer than its bytes": (MetadataRequest, 1, b"\0\0\0\1\x7f\xff" + bytes(100)),
