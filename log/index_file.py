@@ -14,22 +14,30 @@ WRITE_BYTES = 4096
 
 
 class IndexFile:
-    """Mutable. `entry_count` counts what is written and what waits."""
+    """Mutable. Where there is a file already, nothing of it is known before the first use."""
 
-    __slots__ = ("_entry_size", "_file", "_file_system", "_pending", "entry_count", "path")
+    __slots__ = ("_entry_count", "_entry_size", "_file", "_file_system", "_pending", "path")
 
-    def __init__(self, file_system: FileSystem, path: str, *, entry_size: int, size: int) -> None:
-        """`size` is the file's size in bytes, 0 where there is none yet."""
+    def __init__(
+        self, file_system: FileSystem, path: str, *, entry_size: int, exists: bool
+    ) -> None:
         self.path = path
-        self.entry_count = size // entry_size
+        self._entry_count: int | None = None if exists else 0
         self._file_system = file_system
         self._entry_size = entry_size
         self._file: File | None = None
         self._pending = bytearray()
 
+    @property
+    def entry_count(self) -> int:
+        """What is written and what waits."""
+        if self._entry_count is None:
+            self._entry_count = self.file().size // self._entry_size
+        return self._entry_count
+
     def append(self, entry: bytes) -> None:
+        self._entry_count = self.entry_count + 1
         self._pending += entry
-        self.entry_count += 1
 
     def write_when_due(self) -> None:
         """Write what waits if it is much. An OSError leaves all as it was."""
@@ -58,7 +66,7 @@ class IndexFile:
         self.write()
         if entry_count < self.entry_count or entry_count == 0:
             self.file().truncate(entry_count * self._entry_size)
-            self.entry_count = entry_count
+            self._entry_count = entry_count
 
     def file(self) -> File:
         """The open file; created where missing."""

@@ -22,43 +22,62 @@ from log.transaction_index import ENTRY_SIZE as TRANSACTION_ENTRY_SIZE
 CLEANED_SUFFIX = ".cleaned"
 SWAP_SUFFIX = ".swap"
 TEMPORARY_SUFFIX = ".tmp"
+UNFINISHED_SUFFIXES = (DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX, TEMPORARY_SUFFIX)
 
 
 def load_segments(
     segments: Segments, file_system: FileSystem, directory: str, *, now_ms: int
-) -> bool:
-    """Fill `segments` with what there is, possibly nothing; False if a closer look is needed."""
-    names = file_system.list_directory(directory)
-    if any(
-        name.endswith((DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX, TEMPORARY_SUFFIX))
-        for name in names
-    ):
+) -> tuple[list[str], bool]:
+    """Fill `segments` with what there is, possibly nothing; create the directory where missing.
+
+    Returns the names in the directory, and False if an index of transactions is cut.
+    """
+    try:
+        names = file_system.list_directory(directory)
+    except FileNotFoundError:
+        file_system.make_directory(directory)
+        return [], True
+    if any(name.endswith(UNFINISHED_SUFFIXES) for name in names):
         _finish_interrupted(file_system, directory, names)
         names = file_system.list_directory(directory)
-    sizes = _sizes(file_system, directory, names)
+    found = _segment_files(names)
+    newest = max((base for base in found if LOG_SUFFIX in found[base]), default=None)
     is_sound = True
-    for base_offset in sorted(sizes):
-        files = sizes[base_offset]
-        if LOG_SUFFIX not in files:
-            for suffix in files:
-                file_system.remove(f"{directory}/{base_offset:020d}{suffix}")
+    for base_offset in sorted(found):
+        suffixes = found[base_offset]
+        path = f"{directory}/{base_offset:020d}"
+        if LOG_SUFFIX not in suffixes:
+            for suffix in suffixes:
+                file_system.remove(path + suffix)
             continue
-        if files.get(TRANSACTION_INDEX_SUFFIX, 0) % TRANSACTION_ENTRY_SIZE:
-            is_sound = False
-        segment = Segment(file_system, directory, base_offset, created_ms=now_ms, sizes=files)
-        segments.add(segment)
-    return is_sound
+        if TRANSACTION_INDEX_SUFFIX in suffixes:
+            size = file_system.status(path + TRANSACTION_INDEX_SUFFIX).size
+            is_sound = is_sound and size % TRANSACTION_ENTRY_SIZE == 0
+        is_active = base_offset == newest
+        log = file_system.open(path + LOG_SUFFIX) if is_active else None
+        size = file_system.status(path + LOG_SUFFIX).size if log is None else log.size
+        segments.add(
+            Segment(
+                file_system,
+                directory,
+                base_offset,
+                created_ms=now_ms,
+                size=size,
+                found=suffixes,
+                log=log,
+            )
+        )
+    return names, is_sound
 
 
-def _sizes(file_system: FileSystem, directory: str, names: list[str]) -> dict[int, dict[str, int]]:
-    """Base offset -> suffix -> bytes."""
-    sizes: dict[int, dict[str, int]] = {}
+def _segment_files(names: list[str]) -> dict[int, list[str]]:
+    """Base offset -> suffixes of the files there are."""
+    found: dict[int, list[str]] = {}
     for name in names:
         parsed = _parse(name)
         if parsed is not None and parsed[1] in SUFFIXES:
-            size = file_system.status(f"{directory}/{name}").size
-            sizes.setdefault(parsed[0], {})[parsed[1]] = size
-    return sizes
+            found.setdefault(parsed[0], []).append(parsed[1])
+    return found
 
 
 def _parse(name: str) -> tuple[int, str] | None:

@@ -26,11 +26,11 @@ class OffsetIndex:
     __slots__ = ("_offsets", "_positions", "base_offset", "file")
 
     def __init__(
-        self, file_system: FileSystem, path: str, *, base_offset: int, size: int = 0
+        self, file_system: FileSystem, path: str, *, base_offset: int, exists: bool = False
     ) -> None:
         self.base_offset = base_offset
-        self.file = IndexFile(file_system, path, entry_size=ENTRY_SIZE, size=size)
-        new = array("I") if size == 0 else None
+        self.file = IndexFile(file_system, path, entry_size=ENTRY_SIZE, exists=exists)
+        new = None if exists else array("I")
         self._offsets: array[int] | None = new
         self._positions: array[int] | None = None if new is None else array("I")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from log.checkpoints import CheckpointError
 from log.file_system import FileSystem
+from log.leader_epochs import FILE_NAME as LEADER_EPOCHS
 from log.leader_epochs import LeaderEpochs
 from log.loading import load_segments
 from log.log_config import LogConfig
@@ -45,16 +46,13 @@ def open_log(
     now_ms: int,
 ) -> OpenedLog:
     """See `PartitionLog.open`."""
-    if not file_system.is_directory(directory):
-        file_system.make_directory(directory)
     segments = Segments(file_system, directory)
-    if not load_segments(segments, file_system, directory, now_ms=now_ms):
-        clean = False
+    names, is_sound = load_segments(segments, file_system, directory, now_ms=now_ms)
+    clean = clean and is_sound
     is_new = len(segments) == 0
     if is_new:
         segments.create(log_start_offset, now_ms=now_ms)
-    segments.active.log()
-    leader_epochs, epochs_are_sound = _load_epochs(file_system, directory)
+    leader_epochs, epochs_are_sound = _load_epochs(file_system, directory, names)
     recovery = Recovery(
         file_system=file_system,
         directory=directory,
@@ -74,7 +72,7 @@ def open_log(
     is_trusted = end_offset is not None
     if end_offset is None:
         end_offset = recover(recovery)
-    else:
+    elif end_offset > recovery.log_start_offset or not is_new:
         restore_producers(recovery, end_offset=end_offset)
     if not is_new:
         check_end(recovery, end_offset, clean=is_trusted)
@@ -100,7 +98,11 @@ def open_log(
     )
 
 
-def _load_epochs(file_system: FileSystem, directory: str) -> tuple[LeaderEpochs, bool]:
+def _load_epochs(
+    file_system: FileSystem, directory: str, names: list[str]
+) -> tuple[LeaderEpochs, bool]:
+    if LEADER_EPOCHS not in names:
+        return LeaderEpochs(), True
     try:
         return LeaderEpochs.load(file_system, directory), True
     except CheckpointError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Collection
 
 from log.file_system import Buffer, File, FileSystem
 from log.log_config import LogConfig
@@ -67,31 +68,33 @@ class Segment:
         base_offset: int,
         *,
         created_ms: int,
-        sizes: dict[str, int],
+        size: int = 0,
+        found: Collection[str] = (),
+        log: File | None = None,
     ) -> None:
-        """`sizes`: suffix -> bytes of the files that exist already."""
+        """`found`: the suffixes of the files that exist already; `size`: that of the log file."""
         self.base_offset = base_offset
         self.created_ms = created_ms
-        self.size = sizes.get(LOG_SUFFIX, 0)
+        self.size = size
         self._file_system = file_system
         self._directory = directory
-        self._log: File | None = None
+        self._log = log
         self.offset_index = OffsetIndex(
             file_system,
             self.path(INDEX_SUFFIX),
             base_offset=base_offset,
-            size=sizes.get(INDEX_SUFFIX, 0),
+            exists=INDEX_SUFFIX in found,
         )
         self.time_index = TimeIndex(
             file_system,
             self.path(TIME_INDEX_SUFFIX),
             base_offset=base_offset,
-            size=sizes.get(TIME_INDEX_SUFFIX, 0),
+            exists=TIME_INDEX_SUFFIX in found,
         )
         self.transaction_index = TransactionIndex(
             file_system,
             self.path(TRANSACTION_INDEX_SUFFIX),
-            exists=TRANSACTION_INDEX_SUFFIX in sizes,
+            exists=TRANSACTION_INDEX_SUFFIX in found,
         )
         self.max_timestamp = NO_TIMESTAMP
         self.offset_of_max_timestamp = base_offset
@@ -185,7 +188,9 @@ class Segment:
             return True
         first = self._first_timestamp
         if first is None:
-            first = self._read_first_timestamp()
+            # The first append since the log was opened.
+            self.resume()
+            first = self.first_timestamp()
         if first < 0:
             waited_ms = now_ms - self.created_ms
         else:
@@ -253,12 +258,16 @@ class Segment:
 
     # --- opening, rebuilding, cutting ---
 
-    def resume(self, last: Place) -> None:
-        """Become the active segment of a log that was closed cleanly."""
+    def resume(self) -> None:
+        """Learn what an active segment knows of itself; it was closed cleanly or cut."""
+        last = self.last_place()
+        if last is None:
+            return
         self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
         if last.max_timestamp > self.max_timestamp:
             self.max_timestamp, self.offset_of_max_timestamp = last.max_timestamp, last.last_offset
         self._bytes_since_index = self.size - self.offset_index.last_entry()[1]
+        self._read_first_timestamp()
 
     def _check_indexes(self) -> None:
         """Rebuild the indexes if they cannot be those of the log file: they are caches."""

@@ -66,9 +66,7 @@ class Segments:
 
     def create(self, base_offset: int, *, now_ms: int) -> Segment:
         """A new active segment. An OSError leaves the old one active."""
-        segment = Segment(
-            self._file_system, self._directory, base_offset, created_ms=now_ms, sizes={}
-        )
+        segment = Segment(self._file_system, self._directory, base_offset, created_ms=now_ms)
         segment.log()
         self.directory_changes += 1
         self.add(segment)

@@ -24,11 +24,11 @@ class TimeIndex:
     __slots__ = ("_last", "base_offset", "file")
 
     def __init__(
-        self, file_system: FileSystem, path: str, *, base_offset: int, size: int = 0
+        self, file_system: FileSystem, path: str, *, base_offset: int, exists: bool = False
     ) -> None:
         self.base_offset = base_offset
-        self.file = IndexFile(file_system, path, entry_size=ENTRY_SIZE, size=size)
-        self._last: tuple[int, int] | None = (NO_TIMESTAMP, base_offset) if size == 0 else None
+        self.file = IndexFile(file_system, path, entry_size=ENTRY_SIZE, exists=exists)
+        self._last: tuple[int, int] | None = None if exists else (NO_TIMESTAMP, base_offset)
 
     @property
     def entry_count(self) -> int:

@@ -25,9 +25,7 @@ def cut_segments(segments: Segments, file_system: FileSystem, directory: str, of
     place = active.place_of(offset)
     if place is None:
         # Only compaction leaves such a gap at the end of a segment.
-        last = active.last_place()
-        if last is not None:
-            active.resume(last)
+        active.resume()
         return offset
     end_offset = min(place.base_offset, offset)
     active.truncate(place.position, end_offset=end_offset)
