@@ -42,6 +42,13 @@ def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), text, re.DOTALL) is not None
 
 
+USABLE_AT_ONCE = "A topic is usable once it is named; Kafka first answers that it is not there."
+KAFKA_FAILS = "Kafka fails inside (UNKNOWN_SERVER_ERROR); here the request is answered."
+NOT_OPENED = (
+    "Records are passed on as they came, behind a sound header and checksum: the broker does not"
+    " open batches on their way."
+)
+
 DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
         scenario="connections/api_versions",
@@ -78,10 +85,42 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
         scenario="metadata/auto_create",
         step="*",
-        path="topics.*",
-        kafka="*",
+        path="topics.*.error_code",
+        kafka="UNKNOWN_TOPIC_OR_PARTITION",
+        ours="NONE",
+        why=USABLE_AT_ONCE,
+    ),
+    Deviation(
+        scenario="metadata/auto_create",
+        step="*",
+        path="topics.*.topic_id",
+        kafka="zero",
+        ours="<id of *",
+        why=USABLE_AT_ONCE,
+    ),
+    Deviation(
+        scenario="metadata/auto_create",
+        step="*",
+        path="topics.*.partitions.*",
+        kafka=ABSENT,
+        ours="{error_code: NONE, *",
+        why=USABLE_AT_ONCE,
+    ),
+    Deviation(
+        scenario="metadata/auto_create",
+        step="a colliding name",
+        path="topics.auto_collides.error_code",
+        kafka="UNKNOWN_TOPIC_OR_PARTITION",
+        ours="INVALID_TOPIC_EXCEPTION",
+        why="The topic is made before the answer, so the answer can say why it was not.",
+    ),
+    Deviation(
+        scenario="metadata/*",
+        step="*",
+        path="*",
+        kafka="UNKNOWN_SERVER_ERROR",
         ours="*",
-        why="A topic is usable at once: Kafka first answers that it is not there.",
+        why=KAFKA_FAILS,
     ),
     Deviation(
         scenario="connections/bad_bodies",
@@ -90,5 +129,45 @@ DEVIATIONS: tuple[Deviation, ...] = (
         kafka="*",
         ours="closed",
         why="Text that is not UTF-8 is malformed; Kafka replaces it with U+FFFD.",
+    ),
+    Deviation(
+        scenario="produce/damaged_inside",
+        step="*",
+        path="responses.produce-inside.partition_responses.*.error_code",
+        kafka="*",
+        ours="NONE",
+        why=NOT_OPENED,
+    ),
+    Deviation(
+        scenario="produce/damaged_inside",
+        step="*",
+        path="responses.produce-inside.partition_responses.*.base_offset",
+        kafka="-1",
+        ours="0",
+        why=NOT_OPENED,
+    ),
+    Deviation(
+        scenario="produce/corrupt",
+        step="length enormous",
+        path="responses.*.error_code",
+        kafka="UNKNOWN_SERVER_ERROR",
+        ours="INVALID_RECORD",
+        why=KAFKA_FAILS,
+    ),
+    Deviation(
+        scenario="fetch/byte_limits",
+        step="for the *: a negative number",
+        path="responses.*",
+        kafka="*",
+        ours="*",
+        why=f"{KAFKA_FAILS} A negative limit is none at all.",
+    ),
+    Deviation(
+        scenario="find_coordinator/transaction",
+        step="*",
+        path="*",
+        kafka="*",
+        ours="*",
+        why="Transactions are not here yet.",
     ),
 )

@@ -29,6 +29,7 @@ TIME_FIELDS = {
     "log_append_time_ms",
 }
 IDENTIFYING = (
+    "key",
     "name",
     "topic",
     "topic_id",
@@ -40,7 +41,6 @@ IDENTIFYING = (
     "node_id",
     "broker_id",
     "group_id",
-    "key",
 )
 LONG_NUMBER = re.compile(r"-?\d{13,}")
 HOUR_MS = 3_600_000

@@ -7,11 +7,12 @@ it to be stable there, because Apache Kafka answers CreateTopics before its lead
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tools.record.connection import Closed, Connection
 from tools.record.normalise import Normaliser
-from tools.record.text import Symbol, Tree
+from tools.record.text import Symbol, Tree, inline
 from tools.record.tree import message_tree
 from wire.compiler import decode
 from wire.errors import ErrorCode
@@ -178,6 +179,17 @@ class Player:
                 return answer
             time.sleep(BETWEEN_TRIES_S)  # Only Apache Kafka needs it: kbroker is ready at once.
         raise AssertionError(f"not stable: {answer}")
+
+    def setup_until(
+        self, request: Request, version: int, is_reached: Callable[[str], bool]
+    ) -> None:
+        """Repeat a request until the text of its answer, in one line, is the wanted one."""
+        for _ in range(MAX_TRIES):
+            answer = inline(message_tree(self._ask(request, version), version))
+            if is_reached(answer):
+                return
+            time.sleep(BETWEEN_TRIES_S)
+        raise AssertionError(f"never came about, last: {answer}")
 
     def setup_topic(self, name: str, partitions: int = 1, **configs: str) -> bytes:
         """Create a topic, wait until it serves, and return its id.

@@ -57,13 +57,11 @@ def versions(kafka: Player) -> None:
         part = commit_part(name, 100 + version, leader_epoch=0, metadata=f"v{version}")
         kafka.send(f"commit {version}", offset_commit("versions", part), version)
     for version in OffsetFetchRequest.VERSIONS:
-        name = topic_id if version >= 10 else "group-versions"
-        kafka.send(
-            f"fetch {version}", offset_fetch("versions", {name: [0]}, version=version), version
-        )
+        asked = {topic_id: [0]} if version >= 10 else {"group-versions": [0]}
+        kafka.send(f"fetch {version}", offset_fetch("versions", asked, version=version), version)
         kafka.send(
             f"fetch {version}, unknown group",
-            offset_fetch("versions-nobody", {name: [0]}, version=version),
+            offset_fetch("versions-nobody", asked, version=version),
             version,
         )
         if version >= 2:
@@ -192,7 +190,14 @@ def deleted_topic(kafka: Player) -> None:
     kafka.setup_send(delete_topics(topic, version=5), 5)
     kafka.setup_gone(topic)
     kafka.send("commit again", offset_commit("deleted", commit_part(topic, 6)), 8)
-    kafka.send("read", offset_fetch("deleted", {topic: [0]}, version=8), 8)
+    asked = offset_fetch("deleted", {topic: [0]}, version=8)
+    kafka.setup_until(asked, 8, lambda answer: "committed_offset: -1" in answer)
+    kafka.send("read", asked, 8)
+    kafka.send("read all", offset_fetch("deleted", None, version=8), 8)
+    topic_id = kafka.setup_topic(topic)
+    kafka.send("made again: read", asked, 8)
+    kafka.send("made again: commit", offset_commit("deleted", commit_part(topic_id, 7)), 10)
+    kafka.send("made again: read then", asked, 8)
 
 
 SCENARIOS = {

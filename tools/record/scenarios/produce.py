@@ -218,6 +218,17 @@ def transactional_marks(kafka: Player) -> None:
         9,
     )
     kafka.send("nothing was appended", list_offsets("produce-marks", -1), 7)
+    kafka.send(
+        "an id, and a batch that is not transactional",
+        produce("produce-marks", batch(), transactional_id="produce-marks"),
+        9,
+    )
+    plain = batch(producer_id=78, producer_epoch=0, base_sequence=0)
+    kafka.send(
+        "an id, and an idempotent batch that is not transactional",
+        produce("produce-marks", plain, transactional_id="produce-marks"),
+        9,
+    )
 
 
 def codecs(kafka: Player) -> None:
@@ -284,6 +295,35 @@ def compacted(kafka: Player) -> None:
     kafka.send("a tombstone", produce("produce-compacted", batch(None, key=b"k")), 9)
 
 
+def topic_codec(kafka: Player) -> None:
+    """compression.type other than "producer": the broker compresses anew."""
+    for codec in ("gzip", "uncompressed"):
+        topic = f"produce-codec-{codec}"
+        kafka.setup_topic(topic, compression_type=codec)
+        for title, compression in (("plain", Compression.NONE), ("gzip", Compression.GZIP)):
+            records = batch("x" * 100, "y" * 100, compression=compression)
+            kafka.send(f"{title} to {codec}", produce(topic, records), 9)
+        kafka.send(f"fetched from {codec}", fetch(fetch_part(topic, 0)), 11)
+
+
+def insync(kafka: Player) -> None:
+    """More in-sync replicas wanted than there are replicas: with one replica one is enough."""
+    kafka.setup_topic("produce-insync", min_insync_replicas="2")
+    for acks in (-1, 1):
+        kafka.send(f"acks {acks}", produce("produce-insync", batch(), acks=acks), 9)
+
+
+def internal(kafka: Player) -> None:
+    """Nobody but the broker writes to its own topics."""
+    kafka.setup_offsets_topic()
+    for version in (3, 9, 12):
+        request = produce("__consumer_offsets", batch(key=b"k"))
+        kafka.send(f"offsets, version {version}", request, version)
+    kafka.send(
+        "offsets, no such partition", produce("__consumer_offsets", batch(), partition=99), 9
+    )
+
+
 def shapes(kafka: Player) -> None:
     """Null and empty keys and values, headers, and an acknowledgement with no time to wait."""
     kafka.setup_topic("produce-shapes")
@@ -316,4 +356,7 @@ SCENARIOS = {
     "produce/timestamps": timestamps,
     "produce/compacted": compacted,
     "produce/shapes": shapes,
+    "produce/topic_codec": topic_codec,
+    "produce/insync": insync,
+    "produce/internal": internal,
 }
