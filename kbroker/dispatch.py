@@ -58,7 +58,7 @@ class Dispatcher:
             logger.warning("%s:%d sent a malformed request: %s", *connection.peer_address, error)
             connection.close()
             return
-        context = RequestContext(self._services, connection, version, client_id)
+        context = RequestContext(self._services, connection, version, client_id, len(frame))
         try:
             result = row.handle(context, request)
         except Exception as error:  # noqa: BLE001 - the one place where errors become codes

@@ -25,7 +25,7 @@ R = TypeVar("R", bound=Response)
 class RequestContext:
     """What a handler may know besides the request itself. One is made for each request."""
 
-    __slots__ = ("api_version", "client_id", "connection", "services")
+    __slots__ = ("api_version", "client_id", "connection", "frame_bytes", "services")
 
     def __init__(
         self,
@@ -33,11 +33,13 @@ class RequestContext:
         connection: Connection,
         api_version: int,
         client_id: str | None,
+        frame_bytes: int,
     ) -> None:
         self.services = services
         self.connection = connection
         self.api_version = api_version
         self.client_id = client_id
+        self.frame_bytes = frame_bytes
 
 
 @dataclass(frozen=True, slots=True)

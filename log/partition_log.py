@@ -182,6 +182,7 @@ class PartitionLog:
             records,
             config=self.config,
             now_ms=now_ms,
+            name=self.name,
             transactional_id_given=transactional_id_given,
             internal=internal,
             crc_verified=crc_verified,

@@ -12,6 +12,7 @@ A length that overflows Kafka's arithmetic (UNKNOWN_SERVER_ERROR) is INVALID_REC
 Counterpart: `log.producer_state` judges sequence numbers, after these checks.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from log.log_config import LogConfig
@@ -32,7 +33,7 @@ from wire.records.batch_header import (
     NO_TIMESTAMP,
     TIMESTAMP_TYPE_BIT,
 )
-from wire.records.record import iterate_records
+from wire.records.record import Record, iterate_records
 
 LOG_APPEND_TIME = "LogAppendTime"
 COMPACT = "compact"
@@ -54,12 +55,14 @@ def validate_produced(
     *,
     config: LogConfig,
     now_ms: int,
+    name: str = "",
     transactional_id_given: bool = False,
     internal: bool = False,
     crc_verified: bool = False,
 ) -> ValidBatch:
     """Check the payload of one partition of a Produce request, and stamp the append time into it.
 
+    `name` is the partition's, for messages.
     `payload` must be writable where the topic's timestamps are the broker's. `internal` is for the
     broker's own batches (offsets, markers): control batches and missing sequences are right there.
     `crc_verified` says that the caller has checked the checksum already, in a thread. Raises
@@ -85,9 +88,9 @@ def validate_produced(
         _check_client_header(header)
     records = payload[:size]
     if COMPACT in config.cleanup_policy and not header.is_control:
-        _check_keys(records)
+        _check_keys(records, name)
     if not internal:
-        _check_timestamps(header, config, now_ms)
+        _check_timestamps(records, header, config, now_ms)
     if size > config.segment_bytes:
         raise KafkaError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
@@ -184,34 +187,66 @@ def _check_client_header(header: BatchHeader) -> None:
         raise _invalid(f"producer {header.producer_id} sent sequence {header.base_sequence}")
 
 
-def _check_timestamps(header: BatchHeader, config: LogConfig, now_ms: int) -> None:
+def _check_timestamps(
+    records: memoryview, header: BatchHeader, config: LogConfig, now_ms: int
+) -> None:
     if config.message_timestamp_type == LOG_APPEND_TIME:
         if header.has_log_append_time:
-            raise _bad_timestamp("a producer may not claim log append time")
+            raise _bad_timestamp(())
         return
     if header.has_log_append_time and header.max_timestamp == NO_TIMESTAMP:
-        raise _bad_timestamp("a producer may not claim log append time")
-    _check_timestamp(header.max_timestamp, config, now_ms)
-    # Where the base is a record's timestamp (the first one's, in every client), it counts as well.
-    if not header.attributes & (TIMESTAMP_TYPE_BIT | DELETE_HORIZON_BIT):
-        _check_timestamp(header.base_timestamp, config, now_ms)
-
-
-def _check_timestamp(timestamp: int, config: LogConfig, now_ms: int) -> None:
+        raise _bad_timestamp(())
     earliest = now_ms - config.message_timestamp_before_max_ms
     latest = now_ms + config.message_timestamp_after_max_ms
-    if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
-        raise _bad_timestamp(f"timestamp {timestamp} is not within [{earliest}, {latest}]")
+    timestamps = [header.max_timestamp]
+    # Where the base is a record's timestamp (the first one's, in every client), it counts as well.
+    if not header.attributes & (TIMESTAMP_TYPE_BIT | DELETE_HORIZON_BIT):
+        timestamps.append(header.base_timestamp)
+    for timestamp in timestamps:
+        if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
+            raise _bad_timestamp(_timestamp_errors(records, earliest, latest))
 
 
-def _bad_timestamp(detail: str) -> KafkaError:
-    return KafkaError(ErrorCode.INVALID_TIMESTAMP, detail)
+def _timestamp_errors(records: memoryview, earliest: int, latest: int) -> list[tuple[int, str]]:
+    """The records to blame. Only a batch that is refused anyway is looked into."""
+    return [
+        (
+            place,
+            f"Timestamp {record.timestamp_ms} of message with offset {record.offset} is out of "
+            f"range. The timestamp should be within [{earliest}, {latest}]",
+        )
+        for place, record in enumerate(_readable(records))
+        if not earliest <= record.timestamp_ms <= latest
+    ]
 
 
-def _check_keys(records: memoryview) -> None:
+def _bad_timestamp(record_errors: Sequence[tuple[int, str]]) -> KafkaError:
+    return KafkaError(
+        ErrorCode.INVALID_TIMESTAMP,
+        "One or more records have been rejected due to invalid timestamp",
+        record_errors=record_errors,
+    )
+
+
+def _check_keys(records: memoryview, name: str) -> None:
+    message = f"Compacted topic cannot accept message without key in topic partition {name}"
+    errors = [
+        (place, message) for place, record in enumerate(_readable(records)) if record.key is None
+    ]
+    if errors:
+        first = ", ".join(
+            f"RecordError(batchIndex={place}, message='{message}')" for place, _ in errors[:3]
+        )
+        raise KafkaError(
+            ErrorCode.INVALID_RECORD,
+            f"One or more records have been rejected due to {len(errors)} record errors in total, "
+            f"and only showing the first three errors at most: [{first}]",
+            record_errors=errors,
+        )
+
+
+def _readable(records: memoryview) -> Iterator[Record]:
     try:
-        for record in iterate_records(records, max_decompressed_bytes=MAX_KEY_CHECK_BYTES):
-            if record.key is None:
-                raise _invalid("a compacted topic takes no record without a key")
+        yield from iterate_records(records, max_decompressed_bytes=MAX_KEY_CHECK_BYTES)
     except WireError as error:
         raise _invalid(str(error)) from None

@@ -6,6 +6,7 @@ what they claim to be, and becomes a closed connection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -150,12 +151,22 @@ class ErrorCode(IntEnum):
 
 
 class KafkaError(Exception):
-    """A request, or one item of it, is refused with `code`; `detail` is for the client's eyes."""
+    """A request, or one item of it, is refused with `code`; `detail` is for the client's eyes.
 
-    def __init__(self, code: ErrorCode, detail: str = "") -> None:
+    `record_errors` names the records of a batch that are to blame, by their place (KIP-467).
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str = "",
+        *,
+        record_errors: Sequence[tuple[int, str]] = (),
+    ) -> None:
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
+        self.record_errors = record_errors
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.detail}" if self.detail else self.code.name

@@ -44,6 +44,7 @@ from wire.errors import ErrorCode, KafkaError
 
 PRODUCER_ID_BLOCK_SIZE = 1000  # Kafka's
 MAX_PRODUCER_ID = 2**63 - 1
+MAX_PARTITIONS_PER_REQUEST = 10_000  # Kafka's
 
 
 def accept_any_configs(configs: Mapping[str, str]) -> None:
@@ -166,6 +167,10 @@ class Controller:
         check_configs: ConfigCheck = accept_any_configs,
     ) -> list[CreatedTopic | KafkaError]:
         """One answer per topic, in order. The topics are created one after the other."""
+        wanted = sum(topic.partitions_wanted(self.defaults) for topic in topics)
+        if wanted > MAX_PARTITIONS_PER_REQUEST:
+            message = "Excessively large number of partitions per request."
+            return [KafkaError(ErrorCode.POLICY_VIOLATION, message) for _ in topics]
         answers: list[CreatedTopic | KafkaError] = []
         for topic in topics:
             start = PlacementStart(self._random.getrandbits(16), self._random.getrandbits(16))

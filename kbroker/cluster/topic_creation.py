@@ -56,6 +56,14 @@ class NewTopic:
     assignment: Mapping[int, Sequence[int]] = field(default_factory=dict)
     configs: Mapping[str, str] = field(default_factory=dict)
 
+    def partitions_wanted(self, defaults: TopicDefaults) -> int:
+        """How many partitions the request means, before anything is checked."""
+        if self.assignment:
+            return len(self.assignment)
+        if self.partition_count == USE_DEFAULT:
+            return defaults.partition_count
+        return max(self.partition_count, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedTopic:

@@ -33,20 +33,13 @@ async def _delete(context: RequestContext, request: DeleteTopicsRequest) -> Dele
             else ErrorCode.INVALID_REQUEST
         )
         return error_response(request, context.api_version, code)
-    results = []
-    for state in _states(request):
+    results: list[DeletableTopicResult] = []
+    for state in _without_duplicates(context, _states(request), results):
         try:
             topic_id, name = _find(context, state)
             await context.services.topics.delete(topic_id)
         except KafkaError as error:
-            results.append(
-                DeletableTopicResult(
-                    name=state.name,
-                    topic_id=state.topic_id,
-                    error_code=error.code,
-                    error_message=error.detail or error.code.name,
-                )
-            )
+            results.append(_refused(state, error.code, error.detail or error.code.name))
         else:
             results.append(DeletableTopicResult(name=name, topic_id=topic_id, error_code=0))
     return DeleteTopicsResponse(throttle_time_ms=0, responses=results)
@@ -58,13 +51,57 @@ def _states(request: DeleteTopicsRequest) -> list[DeleteTopicState]:
     return [*request.topics, *by_name]
 
 
+def _without_duplicates(
+    context: RequestContext, states: list[DeleteTopicState], refused: list[DeletableTopicResult]
+) -> list[DeleteTopicState]:
+    """What is asked for once; who asks twice for a topic deletes nothing of it (as in Kafka)."""
+    invalid = ErrorCode.INVALID_REQUEST
+    counts: dict[tuple[str | None, bytes], int] = {}
+    for state in states:
+        key = state.name, state.topic_id
+        counts[key] = counts.get(key, 0) + 1
+    image = context.services.metadata.image
+    named = {image.topic_ids.get(state.name or "") for state in states}
+    once = []
+    for state in states:
+        count = counts.pop((state.name, state.topic_id), 0)
+        if count > 1 and not _is_nameless(state):
+            what = "name" if state.name is not None else "id"
+            refused.append(_refused(state, invalid, f"Duplicate topic {what}."))
+        elif state.name is None and state.topic_id in named:
+            name = image.topics[state.topic_id].name
+            counts.pop((name, NIL_UUID), None)
+            refused.append(
+                _refused(
+                    DeleteTopicState(name=name, topic_id=state.topic_id),
+                    invalid,
+                    "The provided topic name maps to an ID that was already supplied.",
+                )
+            )
+        elif count or _is_nameless(state):
+            once.append(state)
+    by_id = {each.topic_id for each in refused}
+    return [each for each in once if image.topic_ids.get(each.name or "") not in by_id]
+
+
+def _is_nameless(state: DeleteTopicState) -> bool:
+    return state.name is None and state.topic_id == NIL_UUID
+
+
+def _refused(state: DeleteTopicState, code: ErrorCode, message: str) -> DeletableTopicResult:
+    return DeletableTopicResult(
+        name=state.name, topic_id=state.topic_id, error_code=code, error_message=message
+    )
+
+
 def _find(context: RequestContext, state: DeleteTopicState) -> tuple[bytes, str]:
+    """The topic's id and name, or KafkaError."""
     image = context.services.metadata.image
     if state.name is not None and state.topic_id != NIL_UUID:
         raise KafkaError(
             ErrorCode.INVALID_REQUEST, "You may not specify both topic name and topic id."
         )
-    if state.name is None and state.topic_id == NIL_UUID:
+    if _is_nameless(state):
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Neither topic name nor id were specified.")
     if state.name is not None:
         topic = image.topic_by_name(state.name)

@@ -27,21 +27,32 @@ from wire.messages.fetch import (
 from wire.records.file_slice import FileSlice
 
 CONSUMER = -1
+READ_UNCOMMITTED = 0
 READ_COMMITTED = 1
+TOPIC_IDS_SINCE = 13
 EMPTY = b""
 
 
 class Fetch:
     """One Fetch on its way: what it may read, and how to read it once more."""
 
-    __slots__ = ("by_id", "context", "limit_bytes", "min_bytes", "read_committed", "sought")
+    __slots__ = (
+        "by_id",
+        "context",
+        "from_replica",
+        "limit_bytes",
+        "min_bytes",
+        "read_committed",
+        "sought",
+    )
 
     def __init__(
         self, context: RequestContext, request: FetchRequest, sought: FetchContext
     ) -> None:
         self.context = context
         self.sought = sought
-        self.by_id = context.api_version >= 13
+        self.by_id = context.api_version >= TOPIC_IDS_SINCE
+        self.from_replica = _replica_id(request) >= 0
         self.min_bytes = request.min_bytes
         self.limit_bytes = min(request.max_bytes, context.services.config.fetch_max_bytes)
         self.read_committed = request.isolation_level == READ_COMMITTED
@@ -53,12 +64,15 @@ class Fetch:
         found = 0
         erred = False
         for asked in self.sought.partitions:
+            partition: Partition | None = None
             try:
                 partition = self._resolve(asked)
                 answer = self._read_partition(partition, asked, left, first=found == 0)
             except KafkaError as error:
                 erred = True
                 answer = _failed(asked.index, error.code)
+                if partition is not None:
+                    answer.aborted_transactions = None  # Kafka's way to say: it was looked at
             except OSError as error:
                 erred = True
                 self.context.services.storage_failed(error)
@@ -67,7 +81,7 @@ class Fetch:
             if answer.diverging_epoch is not None:
                 erred = True
             found += size
-            left -= size
+            left = max(0, left - size)
             answers.append((asked, answer))
         return answers, found, erred
 
@@ -91,6 +105,12 @@ class Fetch:
         self, partition: Partition, asked: FetchPartition, left: int, *, first: bool
     ) -> PartitionData:
         partition.check_leader(asked.current_leader_epoch)
+        if self.from_replica:
+            # Followers fetch on the inter-broker path; on a client's listener nobody is one.
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        max_bytes = min(asked.max_bytes, left)
+        if max_bytes < 0:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         log = partition.log
         # Taken once, before the read, so that the answer is of one moment (KAFKA-9807).
         high_watermark = partition.high_watermark
@@ -111,7 +131,7 @@ class Fetch:
                 return answer
         found = log.read(
             asked.fetch_offset,
-            max_bytes=max(0, min(asked.max_bytes, left)),
+            max_bytes=max_bytes,
             upper_bound_offset=upper_bound,
             at_least_one_batch=first,
         )
@@ -166,9 +186,8 @@ def handle(
     context: RequestContext, request: FetchRequest
 ) -> FetchResponse | Deferred[FetchResponse]:
     """Read; if that is not enough yet, wait once for `max_wait_ms`, then read again."""
-    if _replica_id(request) >= 0:
-        # Followers fetch on the inter-broker path; from a client's listener nobody is one.
-        return error_response(request, context.api_version, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    if request.isolation_level not in (READ_UNCOMMITTED, READ_COMMITTED):
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
     sought = _begin(context, request)
     if sought.error:
         return FetchResponse(throttle_time_ms=0, error_code=sought.error, responses=[])
@@ -182,9 +201,10 @@ def handle(
 
 def _begin(context: RequestContext, request: FetchRequest) -> FetchContext:
     """Resolve the session; below version 7 there is none."""
-    by_id = context.api_version >= 13
-    asked = [
-        FetchPartition(
+    by_id = context.api_version >= TOPIC_IDS_SINCE
+    # Who asks for a partition twice gets the last answer once, as in Kafka.
+    unique = {
+        (topic.topic_id if by_id else topic.topic, each.partition): FetchPartition(
             topic=None if by_id else topic.topic,
             topic_id=topic.topic_id,
             index=each.partition,
@@ -195,7 +215,8 @@ def _begin(context: RequestContext, request: FetchRequest) -> FetchContext:
         )
         for topic in request.topics
         for each in topic.partitions
-    ]
+    }
+    asked = list(unique.values())
     if context.api_version < 7:
         return FetchContext(asked)
     forgotten: list[PartitionKey] = [
@@ -257,7 +278,7 @@ def _failed(index: int, code: ErrorCode) -> PartitionData:
         partition_index=index,
         error_code=code,
         high_watermark=-1,
-        aborted_transactions=None,
+        aborted_transactions=[],
         records=EMPTY,
     )
 
@@ -274,17 +295,17 @@ def _replica_id(request: FetchRequest) -> int:
 
 
 def error_response(request: FetchRequest, version: int, code: ErrorCode) -> FetchResponse:
-    """Below version 7 only partitions have an error code."""
-    if version >= 7:
-        return FetchResponse(throttle_time_ms=0, error_code=code, responses=[])
+    """The whole fails with `code`, and so does each partition while topics go by name."""
+    topics = request.topics if version < TOPIC_IDS_SINCE else []
     return FetchResponse(
         throttle_time_ms=0,
+        error_code=code,
         responses=[
             FetchableTopicResponse(
                 topic=topic.topic,
                 partitions=[_failed(each.partition, code) for each in topic.partitions],
             )
-            for topic in request.topics
+            for topic in topics
         ],
     )
 

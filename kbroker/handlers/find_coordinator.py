@@ -28,6 +28,11 @@ TRANSACTION = 1
 BATCHED_SINCE = 4
 NO_NODE = -1
 
+MALFORMED = (
+    "This most likely occurs because of a request being malformed by the client library or the "
+    "message was sent to an incompatible broker. See the broker logs for more details."
+)
+
 
 def handle(
     context: RequestContext, request: FindCoordinatorRequest
@@ -68,7 +73,7 @@ def _find(context: RequestContext, key_type: int, key: str) -> Coordinator:
                 ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not served yet"
             )
         if key_type != GROUP:
-            raise KafkaError(ErrorCode.INVALID_REQUEST)
+            raise KafkaError(ErrorCode.INVALID_REQUEST, MALFORMED)
         context.services.group_coordinator.partition_of(key)
     except KafkaError as error:
         return _refused(key, error.code, error.detail)
@@ -79,7 +84,7 @@ def _find(context: RequestContext, key_type: int, key: str) -> Coordinator:
         host=address.host,
         port=address.port,
         error_code=0,
-        error_message=None if context.api_version < BATCHED_SINCE else "",
+        error_message="NONE" if context.api_version < BATCHED_SINCE else "",
     )
 
 

@@ -37,20 +37,23 @@ SENTINEL_SINCE = {
     LATEST_TIERED: 9,
     EARLIEST_PENDING_UPLOAD: 11,
 }
+READ_UNCOMMITTED = 0
 READ_COMMITTED = 1
 CONSUMER = -1
 
 
 def handle(context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
     """Answer each partition by itself."""
-    response = ListOffsetsResponse(topics=[])
+    if request.isolation_level not in (READ_UNCOMMITTED, READ_COMMITTED):
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
     seen: dict[tuple[str, int], int] = {}
     for topic in request.topics:
         for asked in topic.partitions:
             key = (topic.name, asked.partition_index)
             seen[key] = seen.get(key, 0) + 1
+    response = ListOffsetsResponse(topics=[])
     for topic in request.topics:
-        answers = []
+        answers = {}
         for asked in topic.partitions:
             try:
                 if seen[topic.name, asked.partition_index] > 1:
@@ -60,8 +63,10 @@ def handle(context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsR
                 answer = ListOffsetsPartitionResponse(
                     partition_index=asked.partition_index, error_code=error.code
                 )
-            answers.append(answer)
-        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+            answers[asked.partition_index] = answer
+        response.topics.append(
+            ListOffsetsTopicResponse(name=topic.name, partitions=list(answers.values()))
+        )
     return response
 
 

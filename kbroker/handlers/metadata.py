@@ -37,16 +37,27 @@ and alter configs."""
 CLUSTER_OPERATIONS = sum(1 << operation for operation in (5, 7, 8, 9, 10, 11, 12))
 
 NOT_ASKED = -(2**31)
+IDS_SINCE = 12
 
 
 def handle(
     context: RequestContext, request: MetadataRequest
 ) -> MetadataResponse | Coroutine[None, None, MetadataResponse | None]:
     """Answer from the image; only a topic to be created makes it wait."""
+    _check_names(context, request)
     missing = _to_create(context, request)
     if missing:
         return _create_then_answer(context, request, missing)
     return _answer(context, request, {})
+
+
+def _check_names(context: RequestContext, request: MetadataRequest) -> None:
+    """Below version 12 ids are in the format, but only names may be asked for."""
+    for topic in request.topics or ():
+        if context.api_version < IDS_SINCE and (topic.name is None or topic.topic_id != NIL_UUID):
+            raise KafkaError(ErrorCode.INVALID_REQUEST)
+        if topic.name is None and topic.topic_id == NIL_UUID:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
 
 
 def _to_create(context: RequestContext, request: MetadataRequest) -> list[str]:
@@ -88,7 +99,9 @@ def _answer(
             for name in sorted(image.topic_ids)
         ]
     else:
-        topics = [_requested(context, request, each, errors) for each in request.topics or ()]
+        # A topic asked for twice, by name or by id, is answered once.
+        answers = [_requested(context, request, each, errors) for each in request.topics or ()]
+        topics = list({(each.topic_id, each.name): each for each in answers}.values())
     return MetadataResponse(
         brokers=[
             MetadataResponseBroker(

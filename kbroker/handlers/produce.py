@@ -20,11 +20,11 @@ from kbroker.watch import Deferred
 from log.partition_log import AppendResult
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.produce import (
+    BatchIndexAndErrorMessage,
     PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
-    TopicProduceData,
     TopicProduceResponse,
 )
 from wire.records.batch import HEADER_SIZE, crc_is_valid, read_header
@@ -36,6 +36,18 @@ CRC_IN_THREAD_BYTES = 4 * 1024 * 1024
 ACKS = (-1, 0, 1)
 ZSTD_SINCE = 7
 TOPIC_IDS_SINCE = 13
+
+WITHOUT_LOG_START = (
+    ErrorCode.INVALID_TOPIC_EXCEPTION,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    ErrorCode.MESSAGE_TOO_LARGE,
+    ErrorCode.RECORD_LIST_TOO_LARGE,
+    ErrorCode.CORRUPT_MESSAGE,
+    ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
+    ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+)
+"""Refusals that Kafka answers with a log start offset of -1; all others tell it."""
 
 Result = ProduceResponse | Deferred[ProduceResponse] | None
 
@@ -86,19 +98,26 @@ def handle(
     context: RequestContext, request: ProduceRequest
 ) -> Result | Coroutine[None, None, ProduceResponse | None]:
     """Append every batch, then answer or wait."""
-    if _has_large_batch(request):
+    if request.acks not in ACKS:
+        code = ErrorCode.INVALID_REQUIRED_ACKS
+        return error_response(request, context.api_version, code)
+    if context.frame_bytes > CRC_IN_THREAD_BYTES:
         return _verify_then_append(context, request)
     return _append_all(context, request, crc_verified=False)
 
 
 def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verified: bool) -> Result:
     acks = request.acks
+    services = context.services
+    replicas = services.replicas
+    by_id = context.api_version >= TOPIC_IDS_SINCE
+    now_ms = services.clock.now_ms()
     response = ProduceResponse(responses=[])
     pending: PendingProduce | None = None
     failed = False
-    now_ms = context.services.clock.now_ms()
-    by_id = context.api_version >= TOPIC_IDS_SINCE
     for topic in request.topic_data:
+        if not topic.partition_data:
+            continue
         answers: list[PartitionProduceResponse] = []
         response.responses.append(
             TopicProduceResponse(
@@ -108,88 +127,59 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
         for data in topic.partition_data:
             answer = PartitionProduceResponse(index=data.index, error_code=0, base_offset=-1)
             answers.append(answer)
+            partition: Partition | None = None
             try:
-                partition = _resolve(context, topic, data, by_id=by_id, acks=acks)
-                result = _append(
-                    context, request, partition, data, now_ms=now_ms, crc_verified=crc_verified
+                if by_id:
+                    partition = replicas.partition_by_id(topic.topic_id, data.index)
+                else:
+                    partition = replicas.partition(topic.name, data.index)
+                result = partition.append_as_leader(
+                    _checked_records(data, context.api_version),
+                    now_ms=now_ms,
+                    required_acks=acks,
+                    transactional_id_given=request.transactional_id is not None,
+                    crc_verified=crc_verified,
                 )
             except KafkaError as error:
-                _set_error(answer, error.code, error.detail)
+                _refuse(answer, error, partition)
                 failed = True
                 continue
             except OSError as error:
-                context.services.storage_failed(error)
-                _set_error(answer, ErrorCode.KAFKA_STORAGE_ERROR)
+                services.storage_failed(error)
+                answer.error_code = ErrorCode.KAFKA_STORAGE_ERROR
                 failed = True
                 continue
             answer.base_offset = result.base_offset
             answer.log_append_time_ms = result.log_append_time_ms
             answer.log_start_offset = result.log_start_offset
-            if acks != 0 and not partition.is_acknowledged(result.last_offset, acks):
+            if acks and not partition.is_acknowledged(result.last_offset, acks):
                 if pending is None:
                     pending = PendingProduce(context, response)
                 pending.wait_for(partition, result, acks, answer)
-    if acks == 0:
+    if not acks:
         if failed:
             context.connection.close()
         return None
     if pending is not None:
-        pending.bucket = context.services.deadlines.add(request.timeout_ms, pending.expire)
+        pending.bucket = services.deadlines.add(request.timeout_ms, pending.expire)
         return pending
     return response
 
 
-def _resolve(
-    context: RequestContext,
-    topic: TopicProduceData,
-    data: PartitionProduceData,
-    *,
-    by_id: bool,
-    acks: int,
-) -> Partition:
-    if acks not in ACKS:
-        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    replicas = context.services.replicas
-    if by_id:
-        return replicas.partition_by_id(topic.topic_id, data.index)
-    return replicas.partition(topic.name, data.index)
-
-
-def _append(
-    context: RequestContext,
-    request: ProduceRequest,
-    partition: Partition,
-    data: PartitionProduceData,
-    *,
-    now_ms: int,
-    crc_verified: bool,
-) -> AppendResult:
+def _checked_records(data: PartitionProduceData, version: int) -> memoryview:
+    """The records of one partition, with what the version forbids refused."""
     records = data.records
     if records is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "the record set is null")
-    if context.api_version < ZSTD_SINCE and _is_zstd(records):
+    if version < ZSTD_SINCE and _is_zstd(records):
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    return partition.append_as_leader(
-        records,
-        now_ms=now_ms,
-        required_acks=request.acks,
-        transactional_id_given=request.transactional_id is not None,
-        crc_verified=crc_verified,
-    )
+    return records
 
 
 def _is_zstd(records: memoryview) -> bool:
     if len(records) < HEADER_SIZE:
         return False
     return read_header(records).compression == Compression.ZSTD
-
-
-def _has_large_batch(request: ProduceRequest) -> bool:
-    for topic in request.topic_data:
-        for data in topic.partition_data:
-            if data.records is not None and len(data.records) > CRC_IN_THREAD_BYTES:
-                return True
-    return False
 
 
 async def _verify_then_append(
@@ -220,12 +210,26 @@ def _crcs_are_valid(batches: list[memoryview]) -> bool:
     return True
 
 
-def _set_error(answer: PartitionProduceResponse, code: ErrorCode, message: str = "") -> None:
+def _set_error(answer: PartitionProduceResponse, code: ErrorCode) -> None:
+    """An append that took effect, but is not known to be safe."""
     answer.error_code = code
-    answer.error_message = message or None
     answer.base_offset = -1
     answer.log_append_time_ms = -1
     answer.log_start_offset = -1
+
+
+def _refuse(
+    answer: PartitionProduceResponse, error: KafkaError, partition: Partition | None
+) -> None:
+    """Nothing was appended."""
+    answer.error_code = error.code
+    answer.error_message = error.detail or None
+    answer.record_errors = [
+        BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=message)
+        for index, message in error.record_errors
+    ]
+    if partition is not None and error.code not in WITHOUT_LOG_START:
+        answer.log_start_offset = partition.log.log_start_offset
 
 
 def error_response(request: ProduceRequest, version: int, code: ErrorCode) -> ProduceResponse:

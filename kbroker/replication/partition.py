@@ -15,6 +15,8 @@ from log.flushing import FlushTicket
 from log.partition_log import AppendResult, PartitionLog
 from wire.errors import ErrorCode, KafkaError
 
+ANY_EPOCH = -1
+
 AppendWaiter = Callable[[ErrorCode], None]
 Watcher = Callable[[], None]
 
@@ -37,8 +39,10 @@ class Partition:
         log: PartitionLog,
         high_watermark: int,
         arm_flush: Callable[[Partition], None],
+        is_internal: bool = False,
     ) -> None:
         self.topic = topic
+        self.is_internal = is_internal
         self.index = index
         self.log = log
         self.record = record
@@ -78,7 +82,7 @@ class Partition:
         """Raise unless this broker leads in the epoch that the client knows (-1: any; KIP-320)."""
         if not self._is_leader:
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        if current_leader_epoch >= 0 and current_leader_epoch != self.record.leader_epoch:
+        if current_leader_epoch not in (ANY_EPOCH, self.record.leader_epoch):
             if current_leader_epoch < self.record.leader_epoch:
                 raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)
             raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH)
@@ -102,6 +106,9 @@ class Partition:
         """Append one batch; it takes effect at once. Raises KafkaError, OSError (disk)."""
         if not self._is_leader:
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if self.is_internal and not internal:
+            message = f"Cannot append to internal topic {self.topic}"
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, message)
         if required_acks == -1 and len(self.record.isr) < self.record.effective_min_isr:
             raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
         log = self.log

@@ -16,6 +16,7 @@ from kbroker.cluster.topic_ids import RandomBits, random_id
 from kbroker.dependencies import WallClock
 from kbroker.flusher import FlushScheduler
 from kbroker.replication.partition import Partition
+from kbroker.topics import INTERNAL_TOPICS
 from log.log_config import LogConfig
 from log.log_directory import LogDirectory
 from wire.errors import ErrorCode, KafkaError
@@ -154,6 +155,7 @@ class ReplicaManager:
             # A missing checkpoint means the log start, never the log end.
             high_watermark=directory.high_watermarks.get(key, log.log_start_offset),
             arm_flush=self._flushes.arm,
+            is_internal=topic.name in INTERNAL_TOPICS,
         )
         self._partitions[key] = partition
         self._by_id[topic.topic_id, index] = partition
