@@ -115,14 +115,6 @@ DEVIATIONS: tuple[Deviation, ...] = (
         why="The topic is made before the answer, so the answer can say why it was not.",
     ),
     Deviation(
-        scenario="metadata/*",
-        step="*",
-        path="*",
-        kafka="UNKNOWN_SERVER_ERROR",
-        ours="*",
-        why=KAFKA_FAILS,
-    ),
-    Deviation(
         scenario="connections/bad_bodies",
         step="a string that is not UTF-8",
         path="",
