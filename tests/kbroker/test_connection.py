@@ -324,7 +324,7 @@ def test_a_lost_connection_gives_its_memory_back(loop, script) -> None:
 
 @pytest.mark.xfail(
     strict=True,
-    reason="an abandoned Deferred never fills its blocking slot: the own buffer is never given back",
+    reason="an abandoned Deferred never fills its blocking slot: the buffer is never given back",
 )
 def test_a_connection_lost_behind_a_parked_request_gives_its_memory_back(loop, script) -> None:
     owner = Owner(script)
