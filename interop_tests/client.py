@@ -140,7 +140,7 @@ class Client:
         idempotence: bool = False,
         max_request_bytes: int = 1_000_000,
         batch_bytes: int = 16_384,
-        metadata_wait_ms: int = 20_000,
+        metadata_wait_ms: int = 55_000,
     ) -> Answer:
         """Begins to send; `finish_produce` gives what became of each record."""
         options = {

@@ -47,7 +47,7 @@ class KafkaPythonDriver:
             # A producer waits this long for an unknown topic's metadata before it gives up.
             "max_block_ms": options["metadata_wait_ms"],
             "delivery_timeout_ms": OPERATION_TIMEOUT_MS,
-            "request_timeout_ms": OPERATION_TIMEOUT_MS // 2,
+            "request_timeout_ms": OPERATION_TIMEOUT_MS // 3,
         }
         with closing(KafkaProducer(bootstrap_servers=bootstrap, **settings)) as producer:
             futures = [

@@ -240,7 +240,8 @@ def _produce_command(
         "message.timeout.ms": options["metadata_wait_ms"],
         "topic.metadata.propagation.max.ms": options["metadata_wait_ms"] // 2,
     }
-    command = ["kcat", "-P", "-Z", "-b", bootstrap, "-t", topic, "-z", options["codec"]]
+    # Without -E kcat ends when its only broker restarts.
+    command = ["kcat", "-P", "-E", "-Z", "-b", bootstrap, "-t", topic, "-z", options["codec"]]
     command += ["-D", RECORD_END.decode(), "-K", KEY_END.decode()]
     if partition is not None:
         command += ["-p", str(partition)]

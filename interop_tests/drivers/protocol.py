@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-OPERATION_TIMEOUT_S = 30.0
+OPERATION_TIMEOUT_S = 60.0
 """How long an operation may take before its driver answers TIMED_OUT; the caller waits a little
 longer."""
 
