@@ -280,6 +280,7 @@ class Broker:
             self._flusher.close()
         clean = False
         if hasattr(self, "replicas"):
+            await self.replicas.settle()
             # A start that found damage must not leave word that all is well.
             clean = self.replicas.close(clean=self._logs_are_sound and not self.failure)
         elif self._directory is not None:

@@ -66,7 +66,7 @@ class Dispatcher:
             if result is None:
                 return
         if isinstance(result, Response):
-            connection.answer(response_frame(result, version, correlation_id))
+            connection.answer(_encode(result, version, correlation_id, connection))
         elif result is not None:
             self._answer_later(result, row, request, connection, version, correlation_id)
 
@@ -83,7 +83,7 @@ class Dispatcher:
             slot = connection.reserve(blocks=result.blocks, waiting_for=result)
             result.then(
                 lambda response: connection.fill(
-                    slot, response_frame(response, version, correlation_id)
+                    slot, _encode(response, version, correlation_id, connection)
                 )
             )
             return
@@ -107,9 +107,9 @@ class Dispatcher:
             response = await work
         except Exception as error:  # noqa: BLE001 - the one place where errors become codes
             response = self._error_response(row, request, version, error, connection)
-        parts: list[Part] = (
-            [] if response is None else response_frame(response, version, correlation_id)
-        )
+        parts: list[Part] = []
+        if response is not None:
+            parts = _encode(response, version, correlation_id, connection)
         connection.fill(slot, parts)
 
     def _refuse(
@@ -154,3 +154,16 @@ class Dispatcher:
             logger.error("%s failed", row.request.__name__, exc_info=error)
             code = ErrorCode.UNKNOWN_SERVER_ERROR
         return cast(Response, row.error_response(request, version, code))
+
+
+def _encode(
+    response: Response, version: int, correlation_id: int, connection: Connection
+) -> list[Part]:
+    """The frame of an answer. One that cannot be encoded is our bug: the client is hung up on, so
+    that it neither waits for ever nor takes the next answer for this one."""
+    try:
+        return response_frame(response, version, correlation_id)
+    except Exception:
+        logger.exception("%s version %d cannot be encoded", type(response).__name__, version)
+        connection.close()
+        return []

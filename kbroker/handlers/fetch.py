@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.fetch_session import FetchContext, FetchPartition, PartitionKey
-from kbroker.replication.partition import Partition
+from kbroker.replication.partition import ANY_EPOCH, Partition
 from kbroker.watch import Deferred
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.fetch import (
@@ -104,7 +104,8 @@ class Fetch:
     def _read_partition(
         self, partition: Partition, asked: FetchPartition, left: int, *, first: bool
     ) -> PartitionData:
-        partition.check_leader(asked.current_leader_epoch)
+        # Kafka's Fetch takes every negative epoch as none; ListOffsets does not.
+        partition.check_leader(max(asked.current_leader_epoch, ANY_EPOCH))
         if self.from_replica:
             # Followers fetch on the inter-broker path; on a client's listener nobody is one.
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)

@@ -46,7 +46,7 @@ class ReplicaManager:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[bytes, int], Partition] = {}
         self._topic_names: dict[bytes, str] = {}
-        self._checkpointing = False
+        self._checkpoint_write: asyncio.Future[None] | None = None
         self.offline = False  # the log directory failed: nothing is appended any more
 
     def __iter__(self) -> Iterator[Partition]:
@@ -197,20 +197,29 @@ class ReplicaManager:
             partition.flush_if_overdue(now_ms)
 
     async def write_checkpoints(self) -> None:
-        """Write what has changed; the disk's work is done in a thread."""
-        if self._checkpointing or self.offline:
+        """Write what has changed; the disk's work is done in a thread, one at a time."""
+        if self._checkpoint_write is not None or self.offline:
             return
-        self._checkpointing = True
-        try:
-            files = self._directory.gather_checkpoints(self._high_watermarks())
-            if files:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(None, self._directory.checkpoints.write, files)
-        except OSError as error:
+        files = self._directory.gather_checkpoints(self._high_watermarks())
+        if not files:
+            return
+        loop = asyncio.get_running_loop()
+        write = self._directory.checkpoints.write
+        self._checkpoint_write = loop.run_in_executor(None, write, files)
+        self._checkpoint_write.add_done_callback(self._checkpoints_written)
+        await asyncio.wait([self._checkpoint_write])
+
+    def _checkpoints_written(self, written: asyncio.Future[None]) -> None:
+        self._checkpoint_write = None
+        error = None if written.cancelled() else written.exception()
+        if error is not None:
             # They are written again in a moment; recovery reads more where they are old.
             logger.warning("the checkpoints were not written: %s", error)
-        finally:
-            self._checkpointing = False
+
+    async def settle(self) -> None:
+        """Wait for what a thread still writes: closing must not race with it."""
+        if self._checkpoint_write is not None:
+            await asyncio.wait([self._checkpoint_write])
 
     async def remove_deleted(self) -> None:
         """Free the space of deleted topics, in a thread."""
