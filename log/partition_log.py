@@ -9,40 +9,26 @@ Deliberately not here: the high watermark, which is the replicas' (`kbroker.repl
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from log import lookup
 from log.file_system import FileSystem
 from log.flushing import Flushing, FlushTicket
 from log.log_config import LogConfig
 from log.lookup import OffsetAndTimestamp
 from log.opening import OpenedLog, open_log
-from log.producer_snapshot import remove_snapshots, write_snapshot
+from log.producer_snapshot import remove_snapshots
 from log.producer_state import Origin
 from log.reading import BoundaryCache, read_slice
-from log.replicated import groups_of
-from log.retention import facts_of, plan_retention
+from log.replicated import append_replicated
+from log.retention import old_segments
 from log.transaction_index import AbortedTransaction
-from log.truncation import cut_producers, cut_segments
+from log.truncation import cut
 from log.validation import validate_produced, validate_replicated
-from log.writing import Writer
-from wire.errors import ErrorCode, KafkaError, WireError
-from wire.records.batch import BatchHeader, stamp
-from wire.records.control import EndTransactionMarker, read_end_transaction_marker
+from log.writing import AppendResult, Writer, marker_in
+from wire.errors import ErrorCode, KafkaError
+from wire.records.batch import stamp
 from wire.records.file_slice import FileSlice
 
-
-class AppendResult(NamedTuple):
-    """`log_append_time_ms` is -1 where the producer's own timestamps stand.
-
-    A duplicate was not appended: the offsets are those of the first time (KIP-98).
-    """
-
-    base_offset: int
-    last_offset: int
-    log_append_time_ms: int
-    log_start_offset: int
-    duplicate: bool
+__all__ = ["AppendResult", "PartitionLog"]
 
 
 class PartitionLog:
@@ -82,6 +68,7 @@ class PartitionLog:
         self._boundaries = BoundaryCache()
         self._writer = Writer(
             self.name,
+            file_system,
             directory,
             segments=self.segments,
             flushing=self.flushing,
@@ -193,18 +180,14 @@ class PartitionLog:
             if not internal:
                 duplicate = self.producer_state.find_duplicate(header)
                 if duplicate is not None:
-                    return AppendResult(
-                        duplicate.first_offset,
-                        duplicate.last_offset,
-                        duplicate.timestamp_ms,
-                        self.log_start_offset,
-                        True,
-                    )
+                    first, last = duplicate.first_offset, duplicate.last_offset
+                    time_ms = duplicate.timestamp_ms  # as Kafka does, whoever gave it
+                    return AppendResult(first, last, time_ms, self.log_start_offset, True)
             update = self.producer_state.plan(
                 header,
                 base_offset=base_offset,
                 origin=Origin.COORDINATOR if internal else Origin.CLIENT,
-                marker=_marker(data, header) if header.is_control else None,
+                marker=marker_in(data, header) if header.is_control else None,
                 transaction_version=transaction_version,
             )
         stamp(data, 0, base_offset=base_offset, leader_epoch=leader_epoch)
@@ -232,38 +215,22 @@ class PartitionLog:
         the failed write may have been appended then.
         """
         self._writer.check()
-        first_offset = self.log_end_offset
-        batches = validate_replicated(records, next_offset=first_offset)
-        for group in groups_of(batches, max_bytes=self.config.segment_bytes):
-            start, first = group[0]
-            position, last = group[-1]
-            update = None
-            if first.is_control:
-                update = self.producer_state.plan(
-                    first,
-                    base_offset=first.base_offset,
-                    origin=Origin.REPLICATION,
-                    marker=_marker(records[start:], first),
-                )
-            self._writer.append(
-                records[start : position + last.size_bytes],
-                base_offset=first.base_offset,
-                last_offset=last.last_offset,
-                max_timestamp=max(header.max_timestamp for _, header in group),
-                now_ms=now_ms,
-                config=self.config,
-                update=update,
-                headers=[header for _, header in group],
-            )
-            self.log_end_offset = last.next_offset
-            for _, header in group:
-                if update is None:
-                    self.producer_state.replay(header)
-                epoch = header.partition_leader_epoch
-                if epoch != self._leader_epoch and epoch >= 0:
-                    self.assign_epoch_start(epoch, header.base_offset)
+        batches = validate_replicated(records, next_offset=self.log_end_offset)
         if not batches:
             return None
+        try:
+            append_replicated(
+                records,
+                batches,
+                writer=self._writer,
+                producer_state=self.producer_state,
+                leader_epochs=self.leader_epochs,
+                config=self.config,
+                now_ms=now_ms,
+            )
+        finally:
+            self.log_end_offset = self.producer_state.end_offset
+            self._leader_epoch = self.leader_epochs.latest_epoch
         return AppendResult(
             batches[0][1].base_offset, self.log_end_offset - 1, -1, self.log_start_offset, False
         )
@@ -293,10 +260,8 @@ class PartitionLog:
         """
         end_offset = self.log_end_offset
         if not self.log_start_offset <= start_offset <= end_offset:
-            raise KafkaError(
-                ErrorCode.OFFSET_OUT_OF_RANGE,
-                f"{start_offset} is not within [{self.log_start_offset}, {end_offset}]",
-            )
+            detail = f"{start_offset} is not within [{self.log_start_offset}, {end_offset}]"
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, detail)
         if start_offset >= upper_bound_offset or start_offset == end_offset:
             return None
         return read_slice(
@@ -352,9 +317,7 @@ class PartitionLog:
         return flushing.prepare(end_offset)
 
     def complete_flush(self, ticket: FlushTicket) -> None:
-        """Take the success of `ticket.sync()`: raise the recovery point, unless a truncation
-        came between (what was flushed may not be what lies there now).
-        """
+        """Take the success of `ticket.sync()`: raise the recovery point."""
         self.flushing.complete(ticket)
 
     def fail_flush(self, ticket: FlushTicket, error: OSError) -> None:
@@ -391,15 +354,15 @@ class PartitionLog:
             self.truncate_fully_and_start_at(offset)
             return
         try:
-            end_offset = cut_segments(self.segments, self.file_system, self.directory, offset)
-            self._truncated(end_offset)
-            cut_producers(
-                self.segments,
-                self.producer_state,
-                self.file_system,
-                self.directory,
-                log_start_offset=self.log_start_offset,
-                log_end_offset=end_offset,
+            self._truncated(
+                cut(
+                    self.segments,
+                    self.producer_state,
+                    self.file_system,
+                    self.directory,
+                    log_start_offset=self.log_start_offset,
+                    offset=offset,
+                )
             )
         except OSError as error:
             self.flushing.failed = error
@@ -433,9 +396,8 @@ class PartitionLog:
         Raises KafkaError(OFFSET_OUT_OF_RANGE) past the log end. Never moves back.
         """
         if offset > self.log_end_offset:
-            raise KafkaError(
-                ErrorCode.OFFSET_OUT_OF_RANGE, f"{offset} is past the end {self.log_end_offset}"
-            )
+            detail = f"{offset} is past the end {self.log_end_offset}"
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, detail)
         if offset > self.log_start_offset:
             self.log_start_offset = offset
             self.leader_epochs.truncate_from_start(offset)
@@ -448,18 +410,18 @@ class PartitionLog:
         """
         self._writer.check()
         self.producer_state.remove_expired(now_ms)
-        count = plan_retention(
-            facts_of(self.segments, self.log_end_offset),
+        old = old_segments(
+            self.segments,
             config=self.config,
             log_start_offset=self.log_start_offset,
+            log_end_offset=self.log_end_offset,
             high_watermark=high_watermark,
             now_ms=now_ms,
         )
-        if not count:
+        if not old:
             return 0
-        if count == len(self.segments):
+        if old[-1] is self.segments.active:
             self.roll(now_ms)
-        old = list(self.segments)[:count]
         following = self.segments.after(old[-1])
         assert following is not None
         self.advance_log_start(max(self.log_start_offset, following.base_offset))
@@ -467,7 +429,7 @@ class PartitionLog:
         self.segments.delete(old)
         self.flushing.recovery_point = max(self.flushing.recovery_point, self.log_start_offset)
         remove_snapshots(self.file_system, self.directory, before=following.base_offset)
-        return count
+        return len(old)
 
     def remove_deleted_files(self, now_ms: int) -> None:
         """Remove renamed files once they have waited `file_delete_delay_ms`."""
@@ -481,26 +443,6 @@ class PartitionLog:
         try:
             if self.failed is None and self._writer.is_changed:
                 self.flush_now()
-                self.segments.active.seal()
-                for segment in (*self.segments.unflushed, self.segments.active):
-                    for file in segment.files():
-                        file.flush()
-                self._write_last_snapshot()
+                self._writer.finish(self.log_start_offset)
         finally:
             self.segments.close()
-
-    def _write_last_snapshot(self) -> None:
-        state = self.producer_state
-        if state.end_offset > self.log_start_offset:
-            write_snapshot(self.file_system, self.directory, state)
-            bases = [segment.base_offset for segment in self.segments]
-            remove_snapshots(
-                self.file_system, self.directory, before=state.end_offset, except_for=bases
-            )
-
-
-def _marker(data: memoryview, header: BatchHeader) -> EndTransactionMarker | None:
-    try:
-        return read_end_transaction_marker(data, 0, header)
-    except WireError as error:
-        raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None

@@ -29,6 +29,26 @@ class SegmentFacts:
     modified_ms: int
 
 
+def old_segments(
+    segments: Iterable[Segment],
+    *,
+    config: LogConfig,
+    log_start_offset: int,
+    log_end_offset: int,
+    high_watermark: int,
+    now_ms: int,
+) -> list[Segment]:
+    """The segments that go, oldest first; see `plan_retention`."""
+    count = plan_retention(
+        facts_of(segments, log_end_offset),
+        config=config,
+        log_start_offset=log_start_offset,
+        high_watermark=high_watermark,
+        now_ms=now_ms,
+    )
+    return list(segments)[:count]
+
+
 def facts_of(segments: Iterable[Segment], log_end_offset: int) -> list[SegmentFacts]:
     """The facts about a log's segments, oldest first, but for an active one that is empty."""
     listed = list(segments)

@@ -12,8 +12,33 @@ from log.recovery import replay_producers
 from log.segments import Segments
 
 
+def cut(
+    segments: Segments,
+    state: ProducerState,
+    file_system: FileSystem,
+    directory: str,
+    *,
+    log_start_offset: int,
+    offset: int,
+) -> int:
+    """Drop what ends at or behind `offset`, which lies within the log; the new log end.
+
+    Raises OSError; the log is somewhere between its old and its new end then.
+    """
+    end_offset = cut_segments(segments, file_system, directory, offset)
+    cut_producers(
+        segments,
+        state,
+        file_system,
+        directory,
+        log_start_offset=min(log_start_offset, end_offset),
+        log_end_offset=end_offset,
+    )
+    return end_offset
+
+
 def cut_segments(segments: Segments, file_system: FileSystem, directory: str, offset: int) -> int:
-    """Drop the batches that end at or behind `offset`, a value within the log; the new log end.
+    """Cut the files; the new log end.
 
     Whole segments go first, last one first: what a crash leaves is a longer log, without a hole.
     """

@@ -8,17 +8,38 @@ from __future__ import annotations
 
 import errno
 import zlib
+from typing import NamedTuple
 
-from log.file_system import TornAppendError
+from log.file_system import FileSystem, TornAppendError
 from log.flushing import Flushing
 from log.log_config import LogConfig
-from log.producer_snapshot import encode_snapshot, snapshot_name
+from log.producer_snapshot import (
+    encode_snapshot,
+    remove_snapshots,
+    snapshot_name,
+    write_snapshot,
+)
 from log.producer_state import ProducerState, ProducerUpdate
 from log.reading import BoundaryCache
 from log.recovery import aborted
 from log.segment import Segment
 from log.segments import Segments
+from wire.errors import ErrorCode, KafkaError, WireError
 from wire.records.batch import BatchHeader
+from wire.records.control import EndTransactionMarker, read_end_transaction_marker
+
+
+class AppendResult(NamedTuple):
+    """`log_append_time_ms` is -1 where the producer's own timestamps stand.
+
+    A duplicate was not appended: the offsets are those of the first time (KIP-98).
+    """
+
+    base_offset: int
+    last_offset: int
+    log_append_time_ms: int
+    log_start_offset: int
+    duplicate: bool
 
 
 class Writer:
@@ -31,6 +52,7 @@ class Writer:
     __slots__ = (
         "_boundaries",
         "_directory",
+        "_file_system",
         "_flushing",
         "_name",
         "_producer_state",
@@ -42,6 +64,7 @@ class Writer:
     def __init__(
         self,
         name: str,
+        file_system: FileSystem,
         directory: str,
         *,
         segments: Segments,
@@ -50,6 +73,7 @@ class Writer:
         boundaries: BoundaryCache,
     ) -> None:
         self._name = name
+        self._file_system = file_system
         self._directory = directory
         self._segments = segments
         self._flushing = flushing
@@ -147,3 +171,28 @@ class Writer:
         path = f"{self._directory}/{snapshot_name(state.end_offset)}"
         self._flushing.snapshots.append((path, encode_snapshot(state.entries)))
         return segment
+
+    def finish(self, log_start_offset: int) -> None:
+        """Make durable what a clean opening trusts: the indexes and a snapshot at the log end.
+
+        The records are durable already. Raises OSError.
+        """
+        self._segments.active.seal()
+        for segment in (*self._segments.unflushed, self._segments.active):
+            for file in segment.files():
+                file.flush()
+        state = self._producer_state
+        if state.end_offset > log_start_offset:
+            write_snapshot(self._file_system, self._directory, state)
+            bases = [segment.base_offset for segment in self._segments]
+            remove_snapshots(
+                self._file_system, self._directory, before=state.end_offset, except_for=bases
+            )
+
+
+def marker_in(data: memoryview, header: BatchHeader) -> EndTransactionMarker | None:
+    """What the control batch at the start of `data` says; INVALID_RECORD if it is malformed."""
+    try:
+        return read_end_transaction_marker(data, 0, header)
+    except WireError as error:
+        raise KafkaError(ErrorCode.INVALID_RECORD, str(error)) from None
