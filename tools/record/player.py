@@ -162,7 +162,7 @@ class Player:
         self._keep_closed(title, f"api key {api_key} v{version}", body, connection)
 
     def send_bytes(self, title: str, data: bytes) -> None:
-        """Send bytes that are no frame, or a frame that is no request."""
+        """Send bytes that are no frame, or an odd one; only whether it is answered is kept."""
         connection = self._connection("")
         connection.send_bytes(data)
         self._keep_closed(title, "bytes", data, connection)
@@ -299,8 +299,8 @@ class Player:
     def _keep_closed(self, title: str, head: str, data: bytes, connection: Connection) -> None:
         answer = CLOSED
         try:
-            connection.receive()
-            answer = Symbol("an answer")
+            correlation_id, _ = connection.receive()
+            answer = Symbol(f"an answer to request {correlation_id}")
         except Closed:
             self._drop("")
         self._keep(title, head, {"bytes": _hexadecimal(data)}, answer)

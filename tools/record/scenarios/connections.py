@@ -100,6 +100,24 @@ def bad_frames(kafka: Player) -> None:
         kafka.send_bytes(title, data)
 
 
+def odd_headers(kafka: Player) -> None:
+    """Headers that no client sends, and that are sound nevertheless."""
+    old = pack(">i", 0) + b"\0"
+    flexible = b"\x01\0\0\0\0"
+    for title, header, body in (
+        ("correlation id 0", pack(">hhih", 3, 4, 0, 1) + b"c", old),
+        ("correlation id -1", pack(">hhih", 3, 4, -1, 1) + b"c", old),
+        ("correlation id 2^31 - 1", pack(">hhih", 3, 4, 2**31 - 1, 1) + b"c", old),
+        ("a null client id", pack(">hhih", 3, 4, 7, -1), old),
+        ("an empty client id", pack(">hhih", 3, 4, 8, 0), old),
+        ("a null client id, flexible", pack(">hhih", 3, 9, 9, -1) + b"\0", flexible),
+        ("a tag in the header", pack(">hhih", 3, 9, 10, 1) + b"c\x01\x63\x02ab", flexible),
+        ("a header without its tags", pack(">hhih", 3, 9, 11, 1) + b"c", b""),
+        ("the same correlation id again", pack(">hhih", 3, 4, 8, 0), old),
+    ):
+        kafka.send_bytes(title, pack(">i", len(header) + len(body)) + header + body)
+
+
 def bad_bodies(kafka: Player) -> None:
     """A sound header before a body that is cut, or claims what is not there."""
     kafka.setup_topic("bad-bodies")
@@ -159,6 +177,7 @@ SCENARIOS = {
     "connections/unsupported_versions": unsupported_versions,
     "connections/unknown_keys": unknown_keys,
     "connections/bad_frames": bad_frames,
+    "connections/odd_headers": odd_headers,
     "connections/bad_bodies": bad_bodies,
     "connections/pipelined": pipelined,
 }

@@ -125,6 +125,14 @@ def commit_refused(kafka: Player) -> None:
     for title, part in (("unknown id", UNKNOWN_ID), ("id zero", bytes(16))):
         request = offset_commit("refused", commit_part(part, 5), commit_part(topic_id, 6))
         kafka.send(title, request, 10)
+    kafka.setup_send(offset_commit("twice", good), 8)
+    twice = offset_commit("twice", commit_part(topic, 7), commit_part(topic, 8))
+    kafka.send("a partition twice", twice, 8)
+    kafka.send("a partition twice: read", offset_fetch("twice", {topic: [0, 0]}, version=8), 8)
+    old = offset_commit("old", good)
+    old.retention_time_ms = 1
+    kafka.send("a retention time", old, 4)
+    kafka.send("a retention time: read", offset_fetch("old", {topic: [0]}, version=8), 8)
     unknown = offset_commit("refused", commit_part(topic_id, 5, partition=9))
     kafka.send("unknown partition, version 10", unknown, 10)
 

@@ -113,6 +113,13 @@ def many_partitions(kafka: Player) -> None:
         )
     kafka.send("one topic, good and bad", mixed, 9)
     kafka.send("what is there", list_offsets("produce-many-a", -1, partitions=(0, 1, 2)), 7)
+    kafka.setup_topic("produce-twice")
+    twice = produce("produce-twice", batch("first"))
+    twice.topic_data[0].partition_data += (
+        produce("produce-twice", batch("second", "third")).topic_data[0].partition_data
+    )
+    kafka.send("a partition twice", twice, 9)
+    kafka.send("what is there of it", fetch(fetch_part("produce-twice", 0)), 11)
 
 
 def names(kafka: Player) -> None:
