@@ -38,18 +38,35 @@ def stored_batches(
 
     Raises AssertionError when the broker answers an error.
     """
+    with _connect(address) as connection:
+        connection.sendall(_fetch_request(topic, partition, offset))
+        stream = connection.makefile("rb")
+        [size] = struct.unpack(">i", stream.read(4))
+        answer = stream.read(size)
+    return _batches(_record_set(answer, len(topic.encode())))
+
+
+def hang_up_amid_answer(address: str, topic: str) -> None:
+    """Asks for 16 MiB, reads the beginning of the answer and resets the connection, as a client
+    does that ends, or that finds an answer larger than it allows (kafka-python 2 by default)."""
+    with _connect(address) as connection:
+        connection.sendall(_fetch_request(topic, 0, 0))
+        connection.recv(1000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _connect(address: str) -> socket.socket:
     host, port = address.rsplit(":", 1)
+    return socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
+
+
+def _fetch_request(topic: str, partition: int, offset: int) -> bytes:
     name = topic.encode()
     body = struct.pack(">iiiib", -1, 100, 0, MAX_BYTES, 0)
     body += struct.pack(">ih", 1, len(name)) + name
     body += struct.pack(">iiqi", 1, partition, offset, MAX_BYTES)
     header = struct.pack(">hhih5s", FETCH_KEY, FETCH_VERSION, 1, 5, b"probe")
-    with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
-        connection.sendall(struct.pack(">i", len(header + body)) + header + body)
-        stream = connection.makefile("rb")
-        [size] = struct.unpack(">i", stream.read(4))
-        answer = stream.read(size)
-    return _batches(_record_set(answer, len(name)))
+    return struct.pack(">i", len(header + body)) + header + body
 
 
 def _record_set(answer: bytes, name_size: int) -> bytes:

@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+from interop_tests.batch_probe import hang_up_amid_answer
 from interop_tests.client import Client
 from interop_tests.drivers.protocol import Position, Received, Record
 from interop_tests.scenarios import scenario
+from interop_tests.targets import Target
 
 
 @pytest.fixture
@@ -143,6 +145,13 @@ def test_small_fetches(client: Client, large_topic: str) -> None:
         max_partition_bytes=65_536,
     )
     assert_complete(received)
+
+
+@scenario("others that hang up amid a large answer disturb nobody")
+def test_hang_up(client: Client, broker: Target, large_topic: str) -> None:
+    for _ in range(20):
+        hang_up_amid_answer(broker.address, large_topic)
+    assert_complete(client.consume(large_topic, {0: "earliest", 1: "earliest"}, 400))
 
 
 def assert_complete(received: list[Received]) -> None:

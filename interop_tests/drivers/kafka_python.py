@@ -161,6 +161,8 @@ def _consumer(bootstrap: str, **settings: Any) -> KafkaConsumer:
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         allow_auto_create_topics=False,
+        # 2.2 allows answers of 1 MB, less than it asks for by default, and reconnects in between.
+        receive_message_max_bytes=100_000_000,
         **settings,
     )
 
