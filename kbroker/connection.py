@@ -126,6 +126,8 @@ class Connection(asyncio.BufferedProtocol):
         for slot in slots:
             _release(slot.parts)
             if not slot.filled and slot.waiting_for is not None:
+                self._blockers -= slot.blocks
+                slot.blocks = False
                 slot.waiting_for.abandon()
         self._output.abandon()
         if not self._blockers:  # a blocking request may still look at its frame
@@ -171,8 +173,9 @@ class Connection(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Hang up, after what was answered already has been written."""
         if not self._closing:
+            self._move_ready_slots()
             self._closing = True
-            self._transport.close()
+            self._output.close()
 
     def abort(self) -> None:
         """Hang up at once."""

@@ -18,6 +18,9 @@ Part = bytes | bytearray | memoryview | FileSlice
 HIGH_WATER_BYTES = 64 * 1024
 """Above this the transport tells us to stop writing."""
 
+JOINED_BYTES = 64 * 1024
+"""Small parts are joined up to about this much before they are written."""
+
 INLINE_SLICE_BYTES = 64 * 1024
 """Slices up to this are read and joined with their neighbours: one system call beats sendfile."""
 
@@ -36,6 +39,7 @@ class OutputQueue:
 
     __slots__ = (
         "_closed",
+        "_closing",
         "_loop",
         "_on_drained",
         "_paused",
@@ -59,6 +63,7 @@ class OutputQueue:
         self._paused = False
         self._reading_cold = False
         self._closed = False
+        self._closing = False
         transport.set_write_buffer_limits(high=HIGH_WATER_BYTES, low=0)
         self._sendfile_to = _plain_socket(transport)
 
@@ -80,6 +85,11 @@ class OutputQueue:
         if not self.congested:
             self._on_drained()
 
+    def close(self) -> None:
+        """Hang up once everything queued has been written."""
+        self._closing = True
+        self.drain()
+
     def abandon(self) -> None:
         """The connection is gone."""
         self._closed = True
@@ -92,26 +102,49 @@ class OutputQueue:
         """Write as much as the socket takes."""
         queue = self._queue
         small: list[bytes | bytearray | memoryview] = []
-        while queue and not self._paused and not self._reading_cold:
+        small_bytes = 0
+        while queue and not (self._paused or self._reading_cold or self._closed):
             part = queue.popleft()
             if type(part) is not FileSlice:
-                small.append(part)  # type: ignore[arg-type]
-                continue
-            if part.size <= INLINE_SLICE_BYTES:
-                data = part.source.read_at_nowait(part.position, part.size)
-                if data is not None:
-                    if not self._check_whole(data, part):
-                        return
-                    part.release()
-                    small.append(data)
+                data: bytes | bytearray | memoryview | None = part  # type: ignore[assignment]
+            else:
+                data = self._read_small(part)
+            if data is not None:
+                small.append(data)
+                small_bytes += len(data)
+                if small_bytes < JOINED_BYTES:
                     continue
             self._write(small)
-            small = []
-            queue.appendleft(part)
-            self._send_slice(part)
+            small, small_bytes = [], 0
+            if data is None and not self._closed:
+                assert type(part) is FileSlice
+                queue.appendleft(part)
+                self._send_slice(part)
         self._write(small)
+        if self._closing and not queue and not self._closed:
+            self._closed = True
+            self._transport.close()
+
+    def _read_small(self, part: FileSlice) -> bytes | None:
+        """A slice that is small and in the page cache, consumed; else None."""
+        if part.size > INLINE_SLICE_BYTES:
+            return None
+        data = part.source.read_at_nowait(part.position, part.size)
+        if data is None:
+            return None
+        if len(data) != part.size:
+            self._abort()
+        part.release()
+        return data
+
+    def _abort(self) -> None:
+        """A file is shorter than what was promised of it: the client must not wait for the rest."""
+        self._closed = True
+        self._transport.abort()
 
     def _write(self, parts: list[bytes | bytearray | memoryview]) -> None:
+        if self._closed:
+            return
         if len(parts) == 1:
             self._transport.write(parts[0])
         elif parts:
@@ -133,10 +166,9 @@ class OutputQueue:
                 except BlockingIOError:
                     break
                 except OSError:
-                    self._transport.abort()
-                    return
+                    sent = 0
                 if sent == 0:
-                    self._transport.abort()  # shorter than promised: the client must not wait
+                    self._abort()
                     return
                 part.position += sent
                 part.size -= sent
@@ -154,7 +186,7 @@ class OutputQueue:
 
     def _advance(self, part: FileSlice, data: bytes) -> None:
         if not data:
-            self._transport.abort()  # shorter than promised: the client must not wait
+            self._abort()
             return
         part.position += len(data)
         part.size -= len(data)
@@ -182,7 +214,7 @@ class OutputQueue:
             if self._closed or future.cancelled():
                 return
             if future.exception() is not None:
-                self._transport.abort()
+                self._abort()
                 return
             self._advance(part, future.result())
             if not part.size:
@@ -193,13 +225,6 @@ class OutputQueue:
                 self._on_drained()
 
         future.add_done_callback(done)
-
-    def _check_whole(self, data: bytes, part: FileSlice) -> bool:
-        if len(data) == part.size:
-            return True
-        part.release()
-        self._transport.abort()  # shorter than promised: the client must not wait
-        return False
 
 
 def _plain_socket(transport: asyncio.Transport) -> int | None:

@@ -19,6 +19,9 @@ large frame is cheap to move."""
 GROWTH_FACTOR = 4
 """An own buffer is at most this many times what has arrived."""
 
+LEAST_OWN_BYTES = 4096
+"""Where an own buffer begins."""
+
 POOL_BUFFERS = 8
 POOLED_BUFFER_BYTES = 2 * 1024 * 1024
 """Own buffers up to this size are kept for the next large frame, this many of them."""
@@ -187,8 +190,12 @@ class FrameReader:
     def _adopt(self, rest: memoryview) -> None:
         """Move `rest` to the front of an own buffer with room for more of its frame."""
         size = len(rest)
-        room = GROWTH_FACTOR * max(size, SHARED_BUFFER_BYTES // GROWTH_FACTOR)
-        own = self._memory.take(max(size, min(self._frame_size(rest, size), room)))
+        try:
+            total = self._frame_size(rest, size)
+        except FrameTooLarge:
+            total = size  # `next_frame` says so when its turn comes
+        room = max(GROWTH_FACTOR * size, LEAST_OWN_BYTES)
+        own = self._memory.take(max(size, min(total, room)))
         own[:size] = rest
         old = self._own
         self._own, self._own_view = own, memoryview(own)

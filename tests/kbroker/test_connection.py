@@ -243,10 +243,6 @@ def test_a_slow_reader_of_large_answers_costs_a_few_kilobytes(loop, script) -> N
     assert script.source.holders == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="answers and slices up to 64 KiB are joined without a limit before the first write",
-)
 def test_a_slow_reader_of_many_middling_answers_costs_no_more_than_one_of_large(
     loop, script
 ) -> None:
@@ -322,10 +318,6 @@ def test_a_lost_connection_gives_its_memory_back(loop, script) -> None:
     assert owner.closed_connections == [client.connection]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an abandoned Deferred never fills its blocking slot: the buffer is never given back",
-)
 def test_a_connection_lost_behind_a_parked_request_gives_its_memory_back(loop, script) -> None:
     owner = Owner(script)
     client = Client(loop, owner)
@@ -372,9 +364,6 @@ def test_hanging_up_writes_first_what_was_answered(loop, script) -> None:
     assert client.transport.lost
 
 
-@pytest.mark.xfail(
-    strict=True, reason="close() skips the drain at the end of the turn: the answers are lost"
-)
 def test_hanging_up_writes_first_what_was_answered_in_the_same_turn(loop, script) -> None:
     client = client_of(loop, script)
     client.send(b"now:1", b"close:2")
@@ -398,11 +387,6 @@ def test_a_frame_of_a_bad_length_ends_the_connection(loop, script) -> None:
     assert script.started == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Exception,
-    reason="FrameTooLarge escapes from keep_rest, where a frame is not looked at yet",
-)
 def test_a_bad_length_behind_a_parked_request_ends_the_connection(loop, script) -> None:
     client = client_of(loop, script, max_frame_bytes=1000)
     client.send_bytes(framed([b"park:1"]) + b"\xff\xff\xff\xff")
@@ -412,11 +396,6 @@ def test_a_bad_length_behind_a_parked_request_ends_the_connection(loop, script) 
     assert client.transport.lost
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Exception,
-    reason="FrameTooLarge escapes from keep_rest when the turn ends before the bad frame",
-)
 def test_a_bad_length_behind_the_requests_of_one_turn_ends_the_connection(loop, script) -> None:
     client = client_of(loop, script, limits=ConnectionLimits(turn_requests=1), max_frame_bytes=99)
     client.send_bytes(framed([b"now:1"]) + b"\xff\xff\xff\xff")

@@ -122,9 +122,6 @@ def test_a_slow_client_costs_a_chunk_not_the_slice(loop) -> None:
     assert way.drained_count > 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="slices up to 64 KiB are read and joined without a limit before the write"
-)
 def test_a_slow_client_of_an_answer_from_many_partitions_costs_no_copy_of_it(loop) -> None:
     way = Way(loop, room=0)
     source = BytesSource(DATA)
@@ -191,7 +188,6 @@ HANGS = pytest.mark.xfail(
 )
 
 
-@HANGS
 def test_a_large_slice_past_the_end_of_its_file_ends_the_connection(loop) -> None:
     way = Way(loop)
     source = BytesSource(b"x" * 100_000)
@@ -281,7 +277,6 @@ def test_slices_go_from_the_file_to_the_socket(loop, ends, segment) -> None:
     assert bytes(got) == b"head" + (DATA * 4)[1000:3_001_000] + b"tail"
 
 
-@HANGS
 def test_a_client_that_hung_up_in_the_middle_of_a_slice_ends_the_connection(
     loop, ends, segment
 ) -> None:

@@ -149,10 +149,6 @@ def test_an_announcement_of_100_mb_costs_a_fraction_of_that() -> None:
     assert shared.used_bytes <= SHARED_BUFFER_BYTES
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a partial frame of 4 bytes takes 256 KiB: a thousand of them fill the default budget",
-)
 def test_a_thousand_announcements_of_100_mb_cost_little() -> None:
     shared = memory()
     for _ in range(1000):
