@@ -373,6 +373,7 @@ class PartitionLog:
         self._writer.check()
         try:
             self.segments.start_over(offset)
+            self.leader_epochs.clear()
             self._truncated(offset)
             self.log_start_offset = self.flushing.recovery_point = offset
             remove_snapshots(self.file_system, self.directory, past=-1)

@@ -57,6 +57,7 @@ def read_slice(
     size = end - start
     if size <= 0:
         return None
+    segments.touch(segment)
     log = segment.log()
     if size > max_bytes:
         first = int.from_bytes(log.read_at(start + 8, 4), "big") + LENGTH_END

@@ -21,6 +21,24 @@ HEADER_CHUNK_BYTES = 4096
 WHOLE_CHUNK_BYTES = 1 << 20
 
 
+class ColdRead(Exception):
+    """What is looked for is not in the page cache: read this range elsewhere, then ask again."""
+
+    def __init__(self, file: File, position: int, size: int) -> None:
+        super().__init__(file.path, position, size)
+        self.file = file
+        self.position = position
+        self.size = size
+
+
+def read_cached(file: File, position: int, size: int) -> bytes:
+    """As `read_at`, or ColdRead where that would wait for the disk."""
+    data = file.read_at_nowait(position, size)
+    if data is None:
+        raise ColdRead(file, position, size)
+    return data
+
+
 class Place(NamedTuple):
     """Where a batch lies in its segment, and what an index says of it."""
 
@@ -59,10 +77,13 @@ def iterate_places(file: File, position: int, end: int) -> Iterator[Place]:
         position += size
 
 
-def first_place_ending_at(file: File, position: int, end: int, offset: int) -> Place | None:
+def first_place_ending_at(
+    file: File, position: int, end: int, offset: int, *, cached_only: bool = False
+) -> Place | None:
     """The first batch from `position` on that ends at or behind `offset`, None before `end`.
 
-    What every read that no cache answers does: a loop without an object per batch.
+    What every read that no cache answers does: a loop without an object per batch. With
+    `cached_only` it raises ColdRead rather than wait for the disk.
     """
     chunk, start = b"", position
     unpack, place_size = _PLACE.unpack_from, _PLACE.size
@@ -70,7 +91,10 @@ def first_place_ending_at(file: File, position: int, end: int, offset: int) -> P
         at = position - start
         if at + place_size > len(chunk):
             start, at = position, 0
-            chunk = file.read_at(position, min(HEADER_CHUNK_BYTES, end - position))
+            size = min(HEADER_CHUNK_BYTES, end - position)
+            chunk = (
+                read_cached(file, position, size) if cached_only else file.read_at(position, size)
+            )
             if len(chunk) < place_size:
                 return None
         base_offset, length, delta, max_timestamp = unpack(chunk, at)

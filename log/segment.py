@@ -220,11 +220,11 @@ class Segment:
 
     # --- looking up ---
 
-    def place_of(self, offset: int) -> Place | None:
+    def place_of(self, offset: int, *, cached_only: bool = False) -> Place | None:
         """The first batch that ends at or behind `offset`; None if every one ends before it."""
         self._check_indexes()
         start = self.offset_index.lookup(offset)
-        return first_place_ending_at(self.log(), start, self.size, offset)
+        return first_place_ending_at(self.log(), start, self.size, offset, cached_only=cached_only)
 
     def place_of_timestamp(self, timestamp: int, *, least_offset: int) -> Place | None:
         """The first batch at or behind `least_offset` with a record at or past `timestamp`."""
@@ -237,10 +237,13 @@ class Segment:
 
     def largest_timestamp(self) -> tuple[int, int]:
         """`(timestamp, offset)`; the offset is the last one of the batch. `(-1, ...)` if none."""
-        if self.max_timestamp >= 0:
-            return self.max_timestamp, self.offset_of_max_timestamp
-        self._check_indexes()
-        self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+        if self.max_timestamp < 0:
+            was_closed = self._log is None
+            self._check_indexes()
+            self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+            if was_closed:
+                # Retention asks every segment: none stays open for that.
+                self.forget()
         return self.max_timestamp, self.offset_of_max_timestamp
 
     def modified_ms(self) -> int:

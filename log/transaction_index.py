@@ -100,6 +100,9 @@ class TransactionIndex:
 
     def _load(self) -> list[AbortedTransaction]:
         if self._entries is None:
-            data = self.file().read_at(0, self.file().size // ENTRY_SIZE * ENTRY_SIZE)
+            file = self.file()
+            data = file.read_at(0, file.size // ENTRY_SIZE * ENTRY_SIZE)
+            file.close()
+            self._file = None
             self._entries = [AbortedTransaction(*fields[1:]) for fields in ENTRY.iter_unpack(data)]
         return self._entries

@@ -1,0 +1,72 @@
+"""What a log knows when it is open, and that opening it cleanly costs little."""
+
+from __future__ import annotations
+
+import pytest
+
+from log.log_config import LogConfig
+from tests.log.log_harness import DIRECTORY, LogOnDisk, batch, values_of
+
+
+def test_a_clean_log_is_opened_without_a_change_of_the_disk() -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=300))
+    log = home.open()
+    for number in range(20):
+        log.append_as_leader(
+            batch(b"v", producer_id=1, sequence=number), leader_epoch=2, now_ms=home.now_ms
+        )
+    log.close()
+    home.checkpoint(log)
+    names = home.disk.list_directory(DIRECTORY)
+    changes = home.disk.operation_count
+    log = home.open(clean=True)
+    assert log.log_end_offset == log.recovery_point == 20
+    assert log.leader_epochs.entries == [(2, 0)]
+    entry = log.producer_state.entry(1)
+    assert entry is not None
+    assert entry.last_sequence == 19
+    assert log.prepare_flush() is None
+    log.close()
+    assert home.disk.operation_count == changes
+    assert home.disk.list_directory(DIRECTORY) == names
+
+
+def test_a_damaged_epoch_file_is_made_again_from_the_batches(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    home = LogOnDisk()
+    log = home.open()
+    for home.leader_epoch in (1, 4):
+        home.append(log, b"a", b"b")
+    log.close()
+    home.checkpoint(log)
+    home.disk.corrupt(f"{DIRECTORY}/leader-epoch-checkpoint", 0, b"x")
+    log = home.open(clean=True)
+    assert log.leader_epochs.entries == [(1, 0), (4, 2)]
+    assert "leader epochs are read from the batches" in caplog.text
+
+
+def test_a_log_that_ends_below_its_start_goes_on_at_the_start() -> None:
+    """DeleteRecords was checkpointed, and the records behind it were lost with the page cache."""
+    home = LogOnDisk(LogConfig(flush_messages=1 << 62))
+    log = home.open()
+    home.append(log, b"a", b"b")
+    log.close()
+    home.checkpoints.log_start_offset = 10
+    log = home.open(clean=False)
+    assert (log.log_start_offset, log.log_end_offset, log.recovery_point) == (10, 10, 10)
+    assert values_of(log) == {}
+    assert home.append(log, b"c") == 10
+
+
+def test_what_a_killed_process_left_in_the_page_cache_is_durable_before_it_is_served() -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=200))
+    log = home.open()
+    for number in range(5):
+        home.append(log, b"%d" % number + b"v" * 80)
+    home.disk = home.disk.kill()
+    log = home.open(clean=False)
+    assert log.recovery_point == 5
+    for segment in log.segments:
+        path = segment.log().path
+        assert home.disk.durable_content(path) == home.disk.read_file(path)
