@@ -250,13 +250,15 @@ class PartitionLog:
         max_bytes: int,
         upper_bound_offset: int,
         at_least_one_batch: bool = True,
+        cached_only: bool = False,
     ) -> FileSlice | None:
         """The bytes of the batches from the one that contains `start_offset` on, in one segment.
 
         At most `max_bytes`, which may cut the last batch; the first one is whole, and with
         `at_least_one_batch` it is there even if it is larger. Batches with an offset at or past
         `upper_bound_offset` stay out. None where there is nothing. The caller releases the slice.
-        Raises KafkaError(OFFSET_OUT_OF_RANGE), OSError.
+        Raises KafkaError(OFFSET_OUT_OF_RANGE), OSError; with `cached_only` also ColdRead, rather
+        than wait for the disk while it looks for the place.
         """
         end_offset = self.log_end_offset
         if not self.log_start_offset <= start_offset <= end_offset:
@@ -272,6 +274,7 @@ class PartitionLog:
             upper_bound_offset=upper_bound_offset,
             log_end_offset=end_offset,
             at_least_one_batch=at_least_one_batch,
+            cached_only=cached_only,
         )
 
     def last_stable_offset(self, high_watermark: int) -> int:

@@ -7,7 +7,7 @@ needs neither an index nor a look into the file.
 
 from __future__ import annotations
 
-from log.scan import Place
+from log.scan import Place, read_cached
 from log.segment import Segment
 from log.segments import Segments
 from wire.records.batch_header import LENGTH_END
@@ -47,20 +47,24 @@ def read_slice(
     upper_bound_offset: int,
     log_end_offset: int,
     at_least_one_batch: bool,
+    cached_only: bool,
 ) -> FileSlice | None:
     """See `PartitionLog.read`; `start_offset` is in range and below `upper_bound_offset`."""
-    found = boundaries.get(start_offset) or _locate(segments, start_offset)
+    found = boundaries.get(start_offset) or _locate(segments, start_offset, cached_only)
     if found is None:
         return None
     segment, start = found
-    end = _end_position(segments, boundaries, segment, upper_bound_offset, log_end_offset)
+    end = _end_position(
+        segments, boundaries, segment, upper_bound_offset, log_end_offset, cached_only
+    )
     size = end - start
     if size <= 0:
         return None
     segments.touch(segment)
     log = segment.log()
     if size > max_bytes:
-        first = int.from_bytes(log.read_at(start + 8, 4), "big") + LENGTH_END
+        length = read_cached(log, start + 8, 4) if cached_only else log.read_at(start + 8, 4)
+        first = int.from_bytes(length, "big") + LENGTH_END
         if first > max_bytes:
             if not at_least_one_batch:
                 return None
@@ -72,11 +76,11 @@ def read_slice(
     return FileSlice(log, start, size)
 
 
-def _locate(segments: Segments, offset: int) -> tuple[Segment, int] | None:
+def _locate(segments: Segments, offset: int, cached_only: bool) -> tuple[Segment, int] | None:
     segment: Segment | None = segments.floor(offset)
     while segment is not None:
         segments.touch(segment)
-        place: Place | None = segment.place_of(offset)
+        place: Place | None = segment.place_of(offset, cached_only=cached_only)
         if place is not None:
             return segment, place.position
         # Compaction leaves gaps: the batch may be the first one of a later segment.
@@ -90,6 +94,7 @@ def _end_position(
     segment: Segment,
     upper_bound_offset: int,
     log_end_offset: int,
+    cached_only: bool,
 ) -> int:
     """Where the bytes of `segment` below the bound end; a batch across the bound stays out."""
     if upper_bound_offset >= log_end_offset:
@@ -100,7 +105,7 @@ def _end_position(
     following = segments.after(segment)
     if following is not None and following.base_offset <= upper_bound_offset:
         return segment.size
-    place = segment.place_of(upper_bound_offset)
+    place = segment.place_of(upper_bound_offset, cached_only=cached_only)
     if place is None:
         return segment.size
     boundaries.note(upper_bound_offset, segment, place.position)

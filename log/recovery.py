@@ -16,11 +16,12 @@ from log.leader_epochs import LeaderEpochs
 from log.log_config import LogConfig
 from log.producer_snapshot import load_newest_snapshot, write_snapshot
 from log.producer_state import CompletedTransaction, ProducerState
-from log.scan import WholeBatch, find_sound_batch, iterate_whole, place_at
+from log.scan import find_sound_batch, iterate_whole
 from log.segment import LOG_SUFFIX, Segment
 from log.segments import Segments
 from log.transaction_index import AbortedTransaction
 from wire.errors import WireError
+from wire.records.batch import BatchHeader
 from wire.records.control import EndTransactionMarker, read_end_transaction_marker
 
 logger = logging.getLogger(__name__)
@@ -127,18 +128,29 @@ def _check(recovery: Recovery, segment: Segment) -> tuple[int, int]:
     interval = recovery.config.index_interval_bytes
     state, epochs = recovery.producer_state, recovery.leader_epochs
     state.end_offset = max(state.end_offset, segment.base_offset)
-    for batch in iterate_whole(segment.log(), 0, segment.size):
-        header = batch.header
-        if header.base_offset < end_offset:
+    epoch = epochs.latest_epoch
+    for start, header, data in iterate_whole(segment.log(), 0, segment.size):
+        base_offset = header.base_offset
+        if base_offset < end_offset:
             break
-        segment.note(place_at(batch.position, header), index_interval_bytes=interval)
-        completed = state.replay(header, _marker(batch))
-        if completed is not None and completed.is_aborted:
-            segment.transaction_index.append(aborted(completed))
-        if header.partition_leader_epoch >= 0:
-            epochs.assign(header.partition_leader_epoch, header.base_offset)
-        end_offset = header.next_offset
-        position = batch.position + header.size_bytes
+        end_offset = base_offset + header.last_offset_delta + 1
+        size = len(data)
+        segment.note(
+            start,
+            size,
+            last_offset=end_offset - 1,
+            max_timestamp=header.max_timestamp,
+            index_interval_bytes=interval,
+        )
+        if header.producer_id >= 0:
+            completed = state.replay(header, _marker(data, header))
+            if completed is not None and completed.is_aborted:
+                segment.transaction_index.append(aborted(completed))
+        if header.partition_leader_epoch != epoch and header.partition_leader_epoch >= 0:
+            epoch = header.partition_leader_epoch
+            epochs.assign(epoch, base_offset)
+        position = start + size
+    state.end_offset = end_offset
     return end_offset, position
 
 
@@ -223,7 +235,7 @@ def replay_producers(segments: Segments, state: ProducerState, *, end_offset: in
             if batch.header.base_offset >= end_offset:
                 return
             if batch.header.base_offset >= state.end_offset:
-                state.replay(batch.header, _marker(batch))
+                state.replay(batch.header, _marker(batch.data, batch.header))
 
 
 def aborted(completed: CompletedTransaction) -> AbortedTransaction:
@@ -236,10 +248,10 @@ def aborted(completed: CompletedTransaction) -> AbortedTransaction:
     )
 
 
-def _marker(batch: WholeBatch) -> EndTransactionMarker | None:
-    if not batch.header.is_control:
+def _marker(data: memoryview, header: BatchHeader) -> EndTransactionMarker | None:
+    if not header.is_control:
         return None
     try:
-        return read_end_transaction_marker(batch.data, 0, batch.header)
+        return read_end_transaction_marker(data, 0, header)
     except WireError:
         return None  # another broker's control batch: it says nothing to us

@@ -49,12 +49,6 @@ class Place(NamedTuple):
     max_timestamp: int
 
 
-def place_at(position: int, header: BatchHeader) -> Place:
-    return Place(
-        position, header.size_bytes, header.base_offset, header.last_offset, header.max_timestamp
-    )
-
-
 def iterate_places(file: File, position: int, end: int) -> Iterator[Place]:
     """The batches from `position` to `end`; ends silently at a batch that is cut or nonsense.
 

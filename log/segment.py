@@ -14,7 +14,7 @@ from log.file_system import Buffer, File, FileSystem
 from log.log_config import LogConfig
 from log.offset_index import ENTRY_SIZE as OFFSET_ENTRY_SIZE
 from log.offset_index import OffsetIndex
-from log.scan import Place, first_place_ending_at, iterate_places, iterate_whole, place_at
+from log.scan import Place, first_place_ending_at, iterate_places, iterate_whole
 from log.time_index import ENTRY_SIZE as TIME_ENTRY_SIZE
 from log.time_index import NO_TIMESTAMP, TimeIndex
 from log.transaction_index import TransactionIndex
@@ -150,21 +150,35 @@ class Segment:
         position = self.log().append(data)
         self.size = self.log().size
         for header in headers:
-            self.note(place_at(position, header), index_interval_bytes=index_interval_bytes)
+            self.note(
+                position,
+                header.size_bytes,
+                last_offset=header.last_offset,
+                max_timestamp=header.max_timestamp,
+                index_interval_bytes=index_interval_bytes,
+            )
             position += header.size_bytes
 
-    def note(self, place: Place, *, index_interval_bytes: int) -> None:
+    def note(
+        self,
+        position: int,
+        size: int,
+        *,
+        last_offset: int,
+        max_timestamp: int,
+        index_interval_bytes: int,
+    ) -> None:
         """Enter a batch that is in the file already into what is kept in memory."""
-        if place.max_timestamp > self.max_timestamp:
-            self.max_timestamp = place.max_timestamp
-            self.offset_of_max_timestamp = place.last_offset
+        if max_timestamp > self.max_timestamp:
+            self.max_timestamp = max_timestamp
+            self.offset_of_max_timestamp = last_offset
         if self._bytes_since_index > index_interval_bytes:
-            self.offset_index.append(place.last_offset, place.position)
+            self.offset_index.append(last_offset, position)
             self.time_index.append(self.max_timestamp, self.offset_of_max_timestamp)
             self._bytes_since_index = 0
-        self._bytes_since_index += place.size
-        if place.position == 0:
-            self._first_timestamp = place.max_timestamp
+        self._bytes_since_index += size
+        if position == 0:
+            self._first_timestamp = max_timestamp
 
     def must_roll_for(
         self,
@@ -221,7 +235,10 @@ class Segment:
     # --- looking up ---
 
     def place_of(self, offset: int, *, cached_only: bool = False) -> Place | None:
-        """The first batch that ends at or behind `offset`; None if every one ends before it."""
+        """The first batch that ends at or behind `offset`; None if every one ends before it.
+
+        With `cached_only` it raises ColdRead rather than wait for the disk.
+        """
         self._check_indexes()
         start = self.offset_index.lookup(offset)
         return first_place_ending_at(self.log(), start, self.size, offset, cached_only=cached_only)
@@ -282,7 +299,13 @@ class Segment:
         logger.warning("the indexes of %s are rebuilt", self.path(LOG_SUFFIX))
         self.clear_indexes()
         for place in iterate_places(self.log(), 0, self.size):
-            self.note(place, index_interval_bytes=REBUILT_INTERVAL_BYTES)
+            self.note(
+                place.position,
+                place.size,
+                last_offset=place.last_offset,
+                max_timestamp=place.max_timestamp,
+                index_interval_bytes=REBUILT_INTERVAL_BYTES,
+            )
         self.seal()
 
     def _indexes_are_sane(self) -> bool:

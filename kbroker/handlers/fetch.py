@@ -11,10 +11,14 @@ the answer refers to slices of the segment files.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.fetch_session import FetchContext, FetchPartition, PartitionKey
 from kbroker.replication.partition import ANY_EPOCH, Partition
 from kbroker.watch import Deferred
+from log.scan import ColdRead
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.fetch import (
     AbortedTransaction,
@@ -31,6 +35,11 @@ READ_UNCOMMITTED = 0
 READ_COMMITTED = 1
 TOPIC_IDS_SINCE = 13
 EMPTY = b""
+
+MAX_COLD_READS = 1000
+"""Looks into a cold file for one Fetch; then it waits for the disk itself."""
+
+Answers = tuple[list[tuple[FetchPartition, PartitionData]], int, bool]
 
 
 class Fetch:
@@ -57,8 +66,11 @@ class Fetch:
         self.limit_bytes = min(request.max_bytes, context.services.config.fetch_max_bytes)
         self.read_committed = request.isolation_level == READ_COMMITTED
 
-    def read(self) -> tuple[list[tuple[FetchPartition, PartitionData]], int, bool]:
-        """One pass over the partitions: answers, bytes found, whether any erred."""
+    def read(self, *, cached_only: bool = False) -> Answers:
+        """One pass over the partitions: answers, bytes found, whether any erred.
+
+        With `cached_only` it raises ColdRead where a position has to be looked for on the disk.
+        """
         answers: list[tuple[FetchPartition, PartitionData]] = []
         left = self.limit_bytes
         found = 0
@@ -67,7 +79,12 @@ class Fetch:
             partition: Partition | None = None
             try:
                 partition = self._resolve(asked)
-                answer = self._read_partition(partition, asked, left, first=found == 0)
+                answer = self._read_partition(
+                    partition, asked, left, first=found == 0, cached_only=cached_only
+                )
+            except ColdRead:
+                _release(answers)
+                raise
             except KafkaError as error:
                 erred = True
                 answer = _failed(asked.index, error.code)
@@ -102,7 +119,13 @@ class Fetch:
         return replicas.partition(asked.topic or "", asked.index)
 
     def _read_partition(
-        self, partition: Partition, asked: FetchPartition, left: int, *, first: bool
+        self,
+        partition: Partition,
+        asked: FetchPartition,
+        left: int,
+        *,
+        first: bool,
+        cached_only: bool,
     ) -> PartitionData:
         # Kafka's Fetch takes every negative epoch as none; ListOffsets does not.
         partition.check_leader(max(asked.current_leader_epoch, ANY_EPOCH))
@@ -135,6 +158,7 @@ class Fetch:
             max_bytes=max_bytes,
             upper_bound_offset=upper_bound,
             at_least_one_batch=first,
+            cached_only=cached_only,
         )
         if found is not None:
             answer.records = found
@@ -148,7 +172,8 @@ class Fetch:
 
 class ParkedFetch(Deferred[FetchResponse]):
     """A Fetch that waits for more bytes. Every advance of a watched partition reads again: that
-    finds slices, not bytes, so a read that is not enough costs little."""
+    finds slices, not bytes, so a read that is not enough costs little. What it looks for is the
+    end of logs, which is in the page cache."""
 
     __slots__ = ("bucket", "fetch", "watched")
 
@@ -185,7 +210,7 @@ class ParkedFetch(Deferred[FetchResponse]):
 
 def handle(
     context: RequestContext, request: FetchRequest
-) -> FetchResponse | Deferred[FetchResponse]:
+) -> FetchResponse | Deferred[FetchResponse] | Coroutine[None, None, FetchResponse | None]:
     """Read; if that is not enough yet, wait once for `max_wait_ms`, then read again."""
     if request.isolation_level not in (READ_UNCOMMITTED, READ_COMMITTED):
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
@@ -193,11 +218,32 @@ def handle(
     if sought.error:
         return FetchResponse(throttle_time_ms=0, error_code=sought.error, responses=[])
     fetch = Fetch(context, request, sought)
-    answers, found, erred = fetch.read()
+    try:
+        answers, found, erred = fetch.read(cached_only=True)
+    except ColdRead as cold:
+        return _read_when_warm(fetch, cold)
     if found >= request.min_bytes or erred or request.max_wait_ms <= 0 or not answers:
         return _response(fetch, answers)
     _release(answers)
     return ParkedFetch(fetch, request.max_wait_ms)
+
+
+async def _read_when_warm(fetch: Fetch, cold: ColdRead) -> FetchResponse:
+    """Read old data: a thread brings what is looked for into the page cache, so that a consumer
+    that catches up stalls nobody else. There is data to give, so nothing is waited for."""
+    loop = asyncio.get_running_loop()
+    for _ in range(MAX_COLD_READS):
+        file = cold.file
+        file.retain()  # a descriptor number is reused at once: not while a thread uses it
+        try:
+            await loop.run_in_executor(None, file.read_at, cold.position, cold.size)
+        finally:
+            file.release()
+        try:
+            return _response(fetch, fetch.read(cached_only=True)[0])
+        except ColdRead as another:
+            cold = another
+    return _response(fetch, fetch.read()[0])
 
 
 def _begin(context: RequestContext, request: FetchRequest) -> FetchContext:
