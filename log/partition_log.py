@@ -25,7 +25,7 @@ from log.truncation import cut
 from log.validation import validate_produced, validate_replicated
 from log.writing import AppendResult, Writer, marker_in
 from wire.errors import ErrorCode, KafkaError
-from wire.records.batch import stamp
+from wire.records.batch import BatchHeader, stamp
 from wire.records.file_slice import FileSlice
 
 __all__ = ["AppendResult", "PartitionLog"]
@@ -152,12 +152,15 @@ class PartitionLog:
         *,
         leader_epoch: int,
         now_ms: int,
+        header: BatchHeader | None = None,
         transactional_id_given: bool = False,
         internal: bool = False,
         crc_verified: bool = False,
         transaction_version: int = 0,
     ) -> AppendResult:
         """Append the one batch of `records`; its base offset and leader epoch are stamped in place.
+
+        `header` is what `validation.only_batch` gave, if the caller has asked it already.
 
         `internal` is for the broker's own batches, `transaction_version` for its markers (KIP-890).
         Raises KafkaError where the batch is refused, OSError from the disk; the log is then as it
@@ -169,6 +172,7 @@ class PartitionLog:
             records,
             config=self.config,
             now_ms=now_ms,
+            header=header,
             name=self.name,
             transactional_id_given=transactional_id_given,
             internal=internal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from kbroker.handlers import HANDLERS
+from tools.record.deviations import DEVIATIONS
 from wire.api_key import ApiKey
 
 HEAD = """\
@@ -21,6 +22,14 @@ Everything not listed is not served: its requests close the connection, as Apach
 keys that it does not know.
 """
 
+DEVIATIONS_HEAD = """\
+## Deliberate differences
+
+The recorded exchanges of `tests/exchanges/golden` are Apache Kafka 4.3.1's answers. These are all the
+differences that the replay accepts; any other fails it, and so does a row that is needed no more. In
+all columns but the last `*` stands for any text.
+"""
+
 
 def apis() -> str:
     """The text of docs/apis.md."""
@@ -34,7 +43,21 @@ def apis() -> str:
     for key, row in sorted(HANDLERS.items()):
         documentation = sys.modules[row.handle.__module__].__doc__ or ""
         lines += ["", f"## {_name(key)}", "", _body(documentation)]
+    lines += [
+        "",
+        DEVIATIONS_HEAD,
+        "| Where | Apache Kafka | kbroker | Why |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in DEVIATIONS:
+        where = f"`{row.scenario}`, {row.step.replace('*', 'any')}: `{row.path or 'the answer'}`"
+        lines.append(f"| {where} | {_value(row.kafka)} | {_value(row.ours)} | {row.why} |")
     return "\n".join(lines) + "\n"
+
+
+def _value(pattern: str) -> str:
+    """What an answer has there; `*` alone is anything."""
+    return "anything" if pattern == "*" else "`" + pattern.replace("|", "\\|") + "`"
 
 
 def _name(key: ApiKey) -> str:

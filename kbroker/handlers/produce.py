@@ -18,20 +18,22 @@ from kbroker.handler import Handler, RequestContext
 from kbroker.replication.partition import Partition
 from kbroker.watch import Deferred
 from log.partition_log import AppendResult
+from log.validation import only_batch
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.produce import (
     BatchIndexAndErrorMessage,
-    PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
     TopicProduceResponse,
 )
-from wire.records.batch import HEADER_SIZE, crc_is_valid, read_header
+from wire.records.batch import HEADER_SIZE, BatchHeader, crc_is_valid, read_header
+from wire.records.batch_header import COMPRESSION_MASK
 from wire.records.compression import Compression
 
 CRC_IN_THREAD_BYTES = 4 * 1024 * 1024
 """Above this the checksum takes milliseconds: a thread computes it (and releases the GIL)."""
+
 
 ACKS = (-1, 0, 1)
 ZSTD_SINCE = 7
@@ -130,13 +132,19 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
             partition: Partition | None = None
             try:
                 if by_id:
-                    partition = replicas.partition_by_id(topic.topic_id, data.index)
+                    found = replicas.partition_by_id(topic.topic_id, data.index)
                 else:
-                    partition = replicas.partition(topic.name, data.index)
+                    found = replicas.partition(topic.name, data.index)
+                records = data.records
+                if records is None:
+                    raise KafkaError(ErrorCode.INVALID_RECORD, "the record set is null")
+                header = _checked_header(records, context.api_version)
+                partition = found  # what is refused from here on tells where its log starts
                 result = partition.append_as_leader(
-                    _checked_records(data, context.api_version),
+                    records,
                     now_ms=now_ms,
                     required_acks=acks,
+                    header=header,
                     transactional_id_given=request.transactional_id is not None,
                     crc_verified=crc_verified,
                 )
@@ -166,20 +174,12 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
     return response
 
 
-def _checked_records(data: PartitionProduceData, version: int) -> memoryview:
-    """The records of one partition, with what the version forbids refused."""
-    records = data.records
-    if records is None:
-        raise KafkaError(ErrorCode.INVALID_RECORD, "the record set is null")
-    if version < ZSTD_SINCE and _is_zstd(records):
+def _checked_header(records: memoryview, version: int) -> BatchHeader:
+    """The header of the one batch, with what the version forbids refused."""
+    header = only_batch(records)
+    if version < ZSTD_SINCE and header.attributes & COMPRESSION_MASK == Compression.ZSTD:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    return records
-
-
-def _is_zstd(records: memoryview) -> bool:
-    if len(records) < HEADER_SIZE:
-        return False
-    return read_header(records).compression == Compression.ZSTD
+    return header
 
 
 async def _verify_then_append(

@@ -14,6 +14,7 @@ from kbroker.cluster.metadata_records import PartitionRecord
 from log.flushing import FlushTicket
 from log.partition_log import AppendResult, PartitionLog
 from wire.errors import ErrorCode, KafkaError
+from wire.records.batch import BatchHeader
 
 ANY_EPOCH = -1
 
@@ -99,6 +100,7 @@ class Partition:
         *,
         now_ms: int,
         required_acks: int,
+        header: BatchHeader | None = None,
         transactional_id_given: bool = False,
         internal: bool = False,
         crc_verified: bool = False,
@@ -116,6 +118,7 @@ class Partition:
             records,
             leader_epoch=self.record.leader_epoch,
             now_ms=now_ms,
+            header=header,
             transactional_id_given=transactional_id_given,
             internal=internal,
             crc_verified=crc_verified,

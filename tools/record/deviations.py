@@ -151,14 +151,6 @@ DEVIATIONS: tuple[Deviation, ...] = (
         why=KAFKA_FAILS,
     ),
     Deviation(
-        scenario="fetch/byte_limits",
-        step="for the *: a negative number",
-        path="responses.*",
-        kafka="*",
-        ours="*",
-        why=f"{KAFKA_FAILS} A negative limit is none at all.",
-    ),
-    Deviation(
         scenario="produce/topic_codec",
         step="fetched from *",
         path="responses.*.attributes",
