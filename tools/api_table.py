@@ -25,9 +25,9 @@ keys that it does not know.
 DEVIATIONS_HEAD = """\
 ## Deliberate differences
 
-The recorded exchanges of `tests/exchanges/golden` are Apache Kafka 4.3.1's answers. These are all the
-differences that the replay accepts; any other fails it, and so does a row that is needed no more. In
-all columns but the last `*` stands for any text.
+The recorded exchanges of `tests/exchanges/golden` are Apache Kafka 4.3.1's answers. These are all
+the differences that the replay accepts; any other fails it, and so does a row that is needed no
+more. In all columns but the last `*` stands for any text.
 """
 
 
