@@ -144,8 +144,6 @@ class PartitionLog:
         self.config = config
         self.producer_state.producer_id_expiration_ms = config.producer_id_expiration_ms
 
-    # --- appending ---
-
     def append_as_leader(
         self,
         records: memoryview,
@@ -245,8 +243,6 @@ class PartitionLog:
         if self.segments.active.size:
             self._writer.roll_at(self.log_end_offset, now_ms=now_ms)
 
-    # --- reading ---
-
     def read(
         self,
         start_offset: int,
@@ -310,8 +306,6 @@ class PartitionLog:
         self.leader_epochs.assign(epoch, start)
         self._leader_epoch = epoch
 
-    # --- flushing ---
-
     def prepare_flush(self) -> FlushTicket | None:
         """What makes everything up to the log end durable, None if all is. Files are retained."""
         end_offset = self.log_end_offset
@@ -343,8 +337,6 @@ class PartitionLog:
             self.fail_flush(ticket, error)
             raise
         self.complete_flush(ticket)
-
-    # --- cutting at both ends ---
 
     def truncate_to(self, offset: int) -> None:
         """Drop every record at or past `offset`, durably; a batch across it goes as a whole.
