@@ -21,8 +21,12 @@ from log.file_system import FileSystem
 from simulator.disk import SimulatedDisk
 from wire.frame import read_response, request_frame
 from wire.messages import MESSAGES
-from wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
-from wire.messages.create_topics import CreateTopicsResponse
+from wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
 from wire.records.batch import build_batch, iterate_batches
 from wire.records.record import Record, iterate_records
 from wire.schema import Request, Response

@@ -26,6 +26,7 @@ class TurnLoop:
         self.ready: deque[Callable[[], object]] = deque()
         self.jobs: deque[tuple[asyncio.Future, Callable[[], object]]] = deque()
         self.timers: list[tuple[float, int, Callable[[], object]]] = []
+        self.timer_count = 0
         self.now = 1000.0
         # Only makes futures: it is never run.
         self._futures = asyncio.new_event_loop()
@@ -41,7 +42,8 @@ class TurnLoop:
         self.ready.append(lambda: callback(*arguments))
 
     def call_at(self, when: float, callback: Callable[[], object]) -> object:
-        self.timers.append((when, len(self.timers), callback))
+        self.timer_count += 1
+        self.timers.append((when, self.timer_count, callback))
         return None
 
     def run_in_executor(self, executor: None, work: Callable, *arguments: object) -> asyncio.Future:

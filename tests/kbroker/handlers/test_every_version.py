@@ -182,7 +182,9 @@ def test_api_versions_advertises_the_table() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         for version in versions(ApiKey.API_VERSIONS):
             answer = await client.ask(api_versions(Target("", b""), version), version)
-            listed = {each.api_key: (each.min_version, each.max_version) for each in answer.api_keys}
+            listed = {
+                each.api_key: (each.min_version, each.max_version) for each in answer.api_keys
+            }
             assert listed == {
                 int(key): (row.advertised.start, row.advertised.stop - 1)
                 for key, row in HANDLERS.items()

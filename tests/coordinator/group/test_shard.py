@@ -1,0 +1,212 @@
+"""A group shard: handlers say what is to be written, replay alone changes it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coordinator.group.records import offset_commit_record
+from coordinator.group.shard import GroupShard
+from coordinator.outcome import CoordinatorRecord
+from wire.errors import ErrorCode, KafkaError, WireError
+from wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from wire.messages.offset_records import OffsetCommitKey, OffsetCommitValue
+
+NOW = 1_700_000_000_000
+
+
+def commit(
+    *places: tuple[str, int, int],
+    group: str = "g",
+    note: str | None = "note",
+    generation: int = -1,
+    retention_time_ms: int = -1,
+) -> OffsetCommitRequest:
+    """A request; places are (topic, partition, offset)."""
+    return OffsetCommitRequest(
+        group_id=group,
+        generation_id_or_member_epoch=generation,
+        member_id="",
+        retention_time_ms=retention_time_ms,
+        topics=[
+            OffsetCommitRequestTopic(
+                name=topic,
+                partitions=[
+                    OffsetCommitRequestPartition(
+                        partition_index=partition,
+                        committed_offset=offset,
+                        committed_leader_epoch=2,
+                        committed_metadata=note,
+                    )
+                ],
+            )
+            for topic, partition, offset in places
+        ],
+    )
+
+
+def shard() -> GroupShard:
+    return GroupShard(max_metadata_bytes=10)
+
+
+def replay(state: GroupShard, records: tuple[CoordinatorRecord, ...]) -> None:
+    for record in records:
+        state.replay(record.key, record.value)
+
+
+def contents(state: GroupShard) -> dict[str, object]:
+    return {group: state.offsets.of_group(group) for group in "gh"}
+
+
+def test_a_commit_changes_nothing_until_it_is_replayed() -> None:
+    state = shard()
+    outcome = state.handle_offset_commit(commit(("t", 0, 5), ("u", 1, 6)), version=8, now_ms=NOW)
+    assert "g" not in state.offsets
+    assert len(outcome.records) == 2
+    replay(state, outcome.records)
+    found = state.offsets.get("g", "t", 0)
+    assert found is not None
+    assert (found.offset, found.leader_epoch, found.metadata) == (5, 2, "note")
+    assert (found.commit_timestamp_ms, found.expire_timestamp_ms) == (NOW, -1)
+
+
+def test_every_partition_is_answered_in_the_order_asked() -> None:
+    outcome = shard().handle_offset_commit(commit(("t", 3, 5), ("u", 1, 6)), version=8, now_ms=NOW)
+    answers = [(each.name, each.partitions[0].partition_index) for each in outcome.reply.topics]
+    assert answers == [("t", 3), ("u", 1)]
+
+
+@pytest.mark.parametrize(("note", "kept"), [(None, ""), ("", ""), ("0123456789", "0123456789")])
+def test_metadata_up_to_the_limit_is_kept(note: str | None, kept: str) -> None:
+    state = shard()
+    outcome = state.handle_offset_commit(commit(("t", 0, 5), note=note), version=8, now_ms=NOW)
+    replay(state, outcome.records)
+    found = state.offsets.get("g", "t", 0)
+    assert found is not None
+    assert found.metadata == kept
+
+
+def test_metadata_above_the_limit_is_refused_without_a_record() -> None:
+    request = commit(("t", 0, 5), note="x" * 11)
+    outcome = shard().handle_offset_commit(request, version=8, now_ms=NOW)
+    assert outcome.records == ()
+    code = outcome.reply.topics[0].partitions[0].error_code
+    assert code == ErrorCode.OFFSET_METADATA_TOO_LARGE
+
+
+def test_a_clients_own_retention_becomes_an_expiry() -> None:
+    state = shard()
+    request = commit(("t", 0, 5), retention_time_ms=1000)
+    replay(state, state.handle_offset_commit(request, version=4, now_ms=NOW).records)
+    found = state.offsets.get("g", "t", 0)
+    assert found is not None
+    assert found.expire_timestamp_ms == NOW + 1000
+
+
+@pytest.mark.parametrize(
+    ("version", "known", "code"),
+    [
+        (8, False, ErrorCode.ILLEGAL_GENERATION),
+        (9, False, ErrorCode.GROUP_ID_NOT_FOUND),
+        (8, True, ErrorCode.UNKNOWN_MEMBER_ID),
+        (9, True, ErrorCode.UNKNOWN_MEMBER_ID),
+    ],
+)
+def test_nobody_commits_as_a_member_of_a_group_without_members(version, known, code) -> None:
+    state = shard()
+    if known:
+        replay(state, state.handle_offset_commit(commit(("t", 0, 1)), version=8, now_ms=0).records)
+    with pytest.raises(KafkaError) as refused:
+        state.handle_offset_commit(commit(("t", 0, 5), generation=0), version=version, now_ms=NOW)
+    assert refused.value.code == code
+
+
+def test_a_deleted_topics_offsets_are_forgotten_and_no_others() -> None:
+    state = shard()
+    for group in "gh":
+        request = commit(("t", 0, 1), ("t", 1, 1), ("u", 0, 1), group=group)
+        replay(state, state.handle_offset_commit(request, version=8, now_ms=NOW).records)
+    outcome = state.on_topic_deleted("t")
+    assert [record.value for record in outcome.records] == [None] * 4
+    replay(state, outcome.records)
+    assert contents(state).keys() == {"g", "h"}
+    for group in "gh":
+        assert list(state.offsets.of_group(group)) == ["u"]
+    assert state.on_topic_deleted("t").records == ()
+
+
+def test_a_group_whose_last_offset_is_forgotten_is_gone() -> None:
+    state = shard()
+    replay(state, state.handle_offset_commit(commit(("t", 0, 1)), version=8, now_ms=0).records)
+    replay(state, state.on_topic_deleted("t").records)
+    assert "g" not in state.offsets
+
+
+@pytest.mark.parametrize("version", [2, 3, 5, 99])
+def test_records_of_other_kinds_are_passed_over(version: int) -> None:
+    state = shard()
+    state.replay(version.to_bytes(2, "big") + b"whatever", b"value")
+    assert contents(state) == {"g": {}, "h": {}}
+
+
+def test_a_record_that_cannot_be_read_is_a_wire_error_and_changes_nothing() -> None:
+    state = shard()
+    record = offset_commit_record(
+        OffsetCommitKey(group="g", topic="t", partition=0),
+        OffsetCommitValue(offset=1, metadata="", commit_timestamp=0),
+    )
+    assert record.value is not None
+    for key, value in ((record.key[:-1], record.value), (record.key, record.value[:-1])):
+        with pytest.raises(WireError):
+            state.replay(key, value)
+    assert "g" not in state.offsets
+
+
+STEPS = st.one_of(
+    st.tuples(
+        st.just("commit"),
+        st.sampled_from("gh"),
+        st.lists(
+            st.tuples(st.sampled_from("tu"), st.integers(0, 2), st.integers(0, 99)), max_size=3
+        ),
+    ),
+    st.tuples(st.just("delete"), st.sampled_from("tu"), st.just(None)),
+)
+
+
+@settings(max_examples=100)
+@given(steps=st.lists(STEPS, max_size=20))
+def test_a_replayed_shard_equals_the_one_that_was_lost(steps) -> None:
+    state = shard()
+    written: list[CoordinatorRecord] = []
+    model: dict[tuple[str, str, int], int] = {}
+    for kind, who, places in steps:
+        if kind == "commit":
+            request = commit(*places, group=who)
+            outcome = state.handle_offset_commit(request, version=8, now_ms=NOW)
+            model.update({(who, topic, index): offset for topic, index, offset in places})
+        else:
+            outcome = state.on_topic_deleted(who)  # type: ignore[assignment]
+            model = {key: value for key, value in model.items() if key[1] != who}
+        written += outcome.records
+        replay(state, outcome.records)
+    rebuilt = shard()
+    replay(rebuilt, tuple(written))
+    assert contents(rebuilt) == contents(state)
+    found = {
+        (group, topic, index): committed.offset
+        for group in "gh"
+        for topic, partitions in rebuilt.offsets.of_group(group).items()
+        for index, committed in partitions.items()
+    }
+    assert found == model
+    # What compaction leaves, the last record of each key, rebuilds the same.
+    compacted = shard()
+    last = {record.key: record for record in written}
+    replay(compacted, tuple(last.values()))
+    assert contents(compacted) == contents(state)
