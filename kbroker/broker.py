@@ -272,6 +272,10 @@ class Broker:
         self.failure = self.failure or failure
         self.stopped.set()
 
+    async def drain(self) -> None:
+        """Answer what has taken effect, start nothing more."""
+        await self.server.drain()
+
     async def stop(self) -> None:
         """Stop serving, flush, write the checkpoints, and say last of all that it was clean."""
         if hasattr(self, "server"):
@@ -329,6 +333,7 @@ async def _run(config: BrokerConfig) -> int:
             gc.collect()
             gc.freeze()
             await broker.stopped.wait()
+            await broker.drain()
             tasks.cancel_all()
             await broker.stop()
     if start_error is not None:

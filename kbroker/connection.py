@@ -82,6 +82,7 @@ class Connection(asyncio.BufferedProtocol):
         self._slots: deque[Slot] = deque()
         self._blockers = 0
         self._pausing = False  # the socket is not read
+        self._finishing = False  # no new request is started
         self._closing = False
         self._drain_scheduled = False
         self._continue_scheduled = False
@@ -177,6 +178,20 @@ class Connection(asyncio.BufferedProtocol):
             self._closing = True
             self._output.close()
 
+    def finish(self) -> None:
+        """Hang up as soon as what has taken effect is answered; start nothing more.
+
+        A client whose batch was appended gets to know it: a retry after a restart would be out of
+        order where the producer's state remembers only its last batch.
+        """
+        self._finishing = True
+        for slot in self._slots:
+            if slot.blocks and not slot.filled and slot.waiting_for is not None:
+                # Parked: it has had no effect, and asks again elsewhere or later.
+                slot.waiting_for.abandon()
+                self.fill(slot, [])
+        self._proceed()
+
     def abort(self) -> None:
         """Hang up at once."""
         self._closing = True
@@ -226,11 +241,15 @@ class Connection(asyncio.BufferedProtocol):
         if not (self._blockers and reader.owns_frames):
             reader.keep_rest()
         self._output.drain()
+        if self._finishing and not self._slots:
+            self.close()
+            return
         self._choose_reading()
 
     def _may_start(self) -> bool:
         return not (
             self._blockers
+            or self._finishing
             or self._closing
             or len(self._slots) >= self._owner.limits.slots
             or self._output.congested

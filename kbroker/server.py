@@ -14,6 +14,10 @@ from kbroker.receive_buffer import ReceiveMemory
 logger = logging.getLogger(__name__)
 
 
+DRAIN_TIMEOUT_S = 3
+"""How long a stop waits for clients that are slow to take their answers."""
+
+
 class Server:
     """Accepts connections; owns the memory that they receive into."""
 
@@ -40,6 +44,7 @@ class Server:
         self._max_connections = config.max_connections
         self._backlog = config.socket_listen_backlog_size
         self._servers: list[asyncio.Server] = []
+        self._all_closed: asyncio.Future[None] | None = None
 
     async def listen(self, listeners: Iterable[Listener]) -> None:
         """Bind every listener; OSError when an address cannot be had."""
@@ -64,6 +69,8 @@ class Server:
 
     def closed(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
+        if self._all_closed is not None and not self.connections and not self._all_closed.done():
+            self._all_closed.set_result(None)
 
     def close_idle(self) -> None:
         """Hang up on connections that sent nothing since the last call and wait for nothing."""
@@ -72,11 +79,21 @@ class Server:
                 connection.close()
             connection.active = False
 
-    async def close(self) -> None:
-        """Stop accepting, then hang up on everyone."""
+    async def drain(self) -> None:
+        """Accept nobody and start nothing more; hang up on each client once it has its answers."""
         for server in self._servers:
             server.close()
         for connection in list(self.connections):
-            connection.close()
-        # One turn, so that the transports write what is buffered and report their end.
+            connection.finish()
+        if self.connections:
+            self._all_closed = self._loop.create_future()
+            await asyncio.wait([self._all_closed], timeout=DRAIN_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Hang up on everyone."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self.connections):
+            connection.abort()
+        # One turn, so that the transports report their end.
         await asyncio.sleep(0)
