@@ -27,7 +27,7 @@ test-unit: $(VENV)/.dev  ## The tests of tests/
 
 interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process or kafka)
 	@tools/install_kcat
-	$(BIN)/python -m pytest interop_tests --target $(TARGET) $(ARGS)
+	$(BIN)/python -m pytest interop_tests -n $(JOBS) --target $(TARGET) $(ARGS)
 
 check: check-format check-lint check-types check-imports check-style check-docs  ## Formatting, lint, types, imports, the rules of style, generated documents
 
