@@ -24,6 +24,8 @@ Address = tuple[str, int]
 class BrokerProcess:
     """`python -m kbroker` with these arguments. Standard error goes to the file `log_path`."""
 
+    program: Sequence[str] = ("-m", "kbroker")
+
     def __init__(
         self,
         *arguments: str,
@@ -35,7 +37,7 @@ class BrokerProcess:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("KAFKA_")}
         with log_path.open("ab") as errors:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "kbroker", *arguments],
+                [*prefix, sys.executable, *self.program, *arguments],
                 cwd=ROOT,
                 env={**clean, **environment},
                 stdin=subprocess.DEVNULL,

@@ -18,7 +18,6 @@ from tests.process.raw_client import (
     FETCH_VERSION,
     PRODUCE_VERSION,
     TIMEOUT_S,
-    TIMESTAMP_MS,
     Disconnected,
     RawClient,
     batch,
@@ -36,8 +35,16 @@ TOPIC = "load"
 GROUP = "group"
 REMEMBERED_BATCHES = 5
 """A broker remembers as many of a producer's batches in a partition: more in flight is no use."""
+START_MS = 4_102_444_800_000
+"""The first timestamp, in 2100: a producer whose last one lies back a day would be forgotten."""
 STEP_MS = 1_000
 """Between the timestamps of two batches, so that segments roll by time as well."""
+LOG_SETTINGS = (
+    "log.segment.bytes=1048576",
+    "log.roll.ms=20000",
+    "log.retention.ms=-1",
+    f"log.message.timestamp.after.max.ms={2**63 - 1}",
+)
 LARGE_BYTES = 100_000
 SMALL_BYTES = 300
 
@@ -131,7 +138,7 @@ class Producer:
             *values,
             producer=self.identity,
             sequence=number if self.idempotent else -1,
-            timestamp_ms=TIMESTAMP_MS + number * STEP_MS,
+            timestamp_ms=START_MS + number * STEP_MS,
         )
         return Batch(partition, data, values)
 

@@ -12,6 +12,7 @@ from tests.process.broker_process import running
 from tests.process.history import History
 from tests.process.load import (
     GROUP,
+    LOG_SETTINGS,
     TOPIC,
     Committer,
     Reader,
@@ -27,9 +28,7 @@ SEED = int(os.environ.get("KBROKER_SEED", "1"))
 PARTITIONS = 3
 MOST_ACKNOWLEDGEMENTS = 250
 SETTINGS = (
-    "log.segment.bytes=1048576",
-    "log.roll.ms=20000",
-    "log.retention.ms=-1",
+    *LOG_SETTINGS,
     # Some processes live long enough to write them, others do not.
     "log.flush.offset.checkpoint.interval.ms=100",
     "offsets.topic.num.partitions=1",

@@ -19,6 +19,7 @@ from tests.process.broker_thread import DATA, DEADLINE_S, BrokerThread, GatedFlu
 from tests.process.history import History
 from tests.process.load import (
     GROUP,
+    LOG_SETTINGS,
     TOPIC,
     Committer,
     Reader,
@@ -31,7 +32,7 @@ from tests.process.raw_client import PRODUCE_VERSION, RawClient, batch, produce_
 
 PARTITIONS = 2
 LIVES = 5
-SETTINGS = ("log.roll.ms=20000", "log.retention.ms=-1", "offsets.topic.num.partitions=1")
+SETTINGS = ("offsets.topic.num.partitions=1", *LOG_SETTINGS)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -61,7 +62,11 @@ def test_power_loss_under_load_loses_nothing_acknowledged(tmp_path, seed):
         wanted = chance.randrange(150)
         with started(broker()) as life:
             for member in members:
-                member.connect(RawClient(life.address))
+                client = RawClient(life.address)
+                client.metadata(
+                    TOPIC
+                )  # accepted: a thread, unlike a process, hangs up on no others
+                member.connect(client)
             run_until(members, wanted)
             if chance.random() < 0.5:
                 life.checkpoint()
