@@ -190,6 +190,7 @@ async def running(world: World | None = None, **settings: str) -> AsyncIterator[
         tasks = TaskSupervisor(group, on_fatal=broker.request_stop)
         try:
             await broker.start(tasks)
+            await asyncio.sleep(0)  # so that every task has begun before it may be cancelled
             yield Running(broker, world, broker.server.bound[0][2], loop)
         finally:
             tasks.cancel_all()

@@ -83,9 +83,7 @@ def test_a_committed_offset_is_told_in_every_version() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = Target("t", await client.create("t"))
         await client.ask(find_coordinator(target, 4), 4)
-        offset = 0
-        for commit_version in versions(ApiKey.OFFSET_COMMIT):
-            offset += 1
+        for offset, commit_version in enumerate(versions(ApiKey.OFFSET_COMMIT)):
             request = offset_commit(target, commit_version, offset=offset)
             await client.ask(request, commit_version)
             for version in versions(ApiKey.OFFSET_FETCH):

@@ -1,0 +1,327 @@
+"""The partitions of a broker: they follow the metadata, and come back from the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from kbroker.cluster.keys import Keys
+from kbroker.cluster.metadata_image import MetadataDelta, MetadataImage, TopicImage
+from kbroker.cluster.metadata_records import PartitionRecord
+from kbroker.flusher import FlushScheduler
+from kbroker.replication.partition import Partition
+from kbroker.replication.replica_manager import ReplicaManager
+from log.log_config import LogConfig
+from log.log_directory import LogDirectory
+from simulator.disk import SimulatedDisk
+from tests.kbroker.test_flusher import ManualFlusher
+from tests.log.log_harness import NOW, batch, values_of
+from wire.errors import ErrorCode, KafkaError
+
+NODE = 1
+FIRST_ID, SECOND_ID = b"1" * 16, b"2" * 16
+
+
+def topic(
+    name: str = "t", topic_id: bytes = FIRST_ID, *, count: int = 1, epoch: int = 0, **configs: str
+) -> TopicImage:
+    record = PartitionRecord(replicas=(NODE,), leader=NODE, leader_epoch=epoch, isr=(NODE,))
+    return TopicImage(
+        topic_id=topic_id,
+        name=name,
+        configs=configs,
+        partitions=dict.fromkeys(range(count), record),
+        min_isr=1,
+        mod_revision=1,
+    )
+
+
+def image_of(*topics: TopicImage) -> MetadataImage:
+    image = MetadataImage(Keys("test"))
+    image.topics = {each.topic_id: each for each in topics}
+    image.topic_ids = {each.name: each.topic_id for each in topics}
+    return image
+
+
+class Clock:
+    def now_ms(self) -> int:
+        return NOW
+
+
+def config_of(topic: TopicImage) -> LogConfig:
+    return LogConfig(flush_messages=int(topic.configs.get("flush", "1")))
+
+
+@dataclass(slots=True)
+class Home:
+    """One life of a broker's replicas on a disk. Mutable."""
+
+    disk: SimulatedDisk = field(default_factory=SimulatedDisk)
+    image: MetadataImage = field(default_factory=image_of)
+    flusher: ManualFlusher = field(default_factory=ManualFlusher)
+    errors: list[OSError] = field(default_factory=list)
+    soon: list = field(default_factory=list)
+    replicas: ReplicaManager = field(init=False)
+    directory: LogDirectory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.directory = LogDirectory.open(
+            self.disk,
+            "/data",
+            node_id=NODE,
+            cluster_id=None,
+            new_cluster_id="cluster",
+            new_directory_id=b"d" * 16,
+        )
+        self.replicas = ReplicaManager(
+            node_id=NODE,
+            directory=self.directory,
+            flushes=FlushScheduler(
+                self.flusher, call_soon=self.soon.append, on_error=self.errors.append
+            ),
+            clock=Clock(),
+            random=random.Random(1),
+            config_of=config_of,
+        )
+        self.replicas.open_logs(self.image)
+        self.replicas.start(self.image)
+
+    def change(self, *topics: TopicImage, **delta: tuple) -> None:
+        self.image = image_of(*topics)
+        self.replicas.apply(self.image, MetadataDelta(revision=2, **delta))
+
+    def append(self, *values: bytes, name: str = "t", index: int = 0) -> Partition:
+        partition = self.replicas.partition(name, index)
+        partition.append_as_leader(batch(*values), now_ms=NOW, required_acks=-1)
+        return partition
+
+    def flush(self) -> None:
+        while self.soon:
+            self.soon.pop(0)()
+        if self.flusher.under_way:
+            for ticket in self.flusher.under_way[0][0]:
+                ticket.sync()
+            self.flusher.finish()
+
+    def restart(self, disk: SimulatedDisk, *topics: TopicImage) -> Home:
+        return Home(disk=disk, image=image_of(*topics) if topics else self.image)
+
+
+def code_of(look_up, *arguments) -> ErrorCode:
+    with pytest.raises(KafkaError) as refused:
+        look_up(*arguments)
+    return refused.value.code
+
+
+# --- following the metadata ---
+
+
+def test_a_created_topic_is_found_by_name_and_by_id() -> None:
+    home = Home()
+    new = topic(count=2)
+    home.change(new, created_topics=(new,))
+    assert home.replicas.partition("t", 1) is home.replicas.partition_by_id(FIRST_ID, 1)
+    assert code_of(home.replicas.partition, "t", 2) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert code_of(home.replicas.partition, "u", 0) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    by_id = home.replicas.partition_by_id
+    assert code_of(by_id, FIRST_ID, 2) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert code_of(by_id, SECOND_ID, 0) == ErrorCode.UNKNOWN_TOPIC_ID
+
+
+def test_a_deleted_topic_is_gone_and_its_producers_are_told() -> None:
+    old = topic()
+    home = Home(image=image_of(old))
+    partition = home.append(b"a")
+    codes: list[ErrorCode] = []
+    partition.when_acknowledged(0, -1, codes.append)
+    home.change(deleted_topics=(old,))
+    assert codes == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
+    assert code_of(home.replicas.partition_by_id, FIRST_ID, 0) == ErrorCode.UNKNOWN_TOPIC_ID
+    assert list(home.replicas) == []
+    assert not home.disk.exists("/data/t-0")
+
+
+def test_a_deleted_topic_is_flushed_no_more() -> None:
+    old = topic()
+    home = Home(image=image_of(old))
+    home.append(b"a")
+    home.change(deleted_topics=(old,))
+    home.flush()
+    assert home.errors == []
+
+
+def test_a_topic_made_anew_under_its_name_is_empty_and_another() -> None:
+    old, new = topic(), topic(topic_id=SECOND_ID)
+    home = Home(image=image_of(old))
+    home.append(b"old")
+    home.flush()
+    home.change(new, deleted_topics=(old,), created_topics=(new,))
+    partition = home.replicas.partition("t", 0)
+    assert partition is home.replicas.partition_by_id(SECOND_ID, 0)
+    assert (partition.log.log_end_offset, partition.high_watermark) == (0, 0)
+    assert code_of(home.replicas.partition_by_id, FIRST_ID, 0) == ErrorCode.UNKNOWN_TOPIC_ID
+    home.append(b"new")
+    home.flush()
+    again = home.restart(home.disk.crash(random.Random(3)))
+    assert values_of(again.replicas.partition("t", 0).log) == {0: b"new"}
+
+
+def test_a_topic_that_grows_gets_the_partitions_that_it_lacks() -> None:
+    home = Home(image=image_of(topic()))
+    home.append(b"kept")
+    home.change(topic(count=3), changed_partitions=((FIRST_ID, 1), (FIRST_ID, 2)))
+    assert len(list(home.replicas)) == 3
+    assert home.replicas.partition("t", 0).log.log_end_offset == 1
+
+
+def test_partitions_of_other_brokers_are_not_opened() -> None:
+    record = PartitionRecord(replicas=(2,), leader=2, leader_epoch=0, isr=(2,))
+    mixed = TopicImage(FIRST_ID, "t", {}, {0: topic().partitions[0], 1: record}, 1, 1)
+    home = Home()
+    home.change(mixed, created_topics=(mixed,))
+    assert [partition.index for partition in home.replicas] == [0]
+
+
+def test_a_change_of_configuration_reaches_the_log_and_those_who_wait() -> None:
+    home = Home(image=image_of(topic()))
+    partition = home.append(b"a")
+    codes: list[ErrorCode] = []
+    partition.when_acknowledged(0, -1, codes.append)
+    home.change(topic(flush=str(2**40)), changed_topic_configs=(FIRST_ID,))
+    assert partition.log.config.flush_messages == 2**40
+    assert codes == [ErrorCode.NONE]
+
+
+def test_an_election_reaches_the_partition() -> None:
+    home = Home(image=image_of(topic()))
+    home.change(topic(epoch=4), changed_partitions=((FIRST_ID, 0),))
+    assert home.replicas.partition("t", 0).leader_epoch == 4
+
+
+# --- the disk ---
+
+
+def test_an_orderly_stop_is_trusted_by_the_next_start() -> None:
+    home = Home(image=image_of(topic()))
+    home.append(b"a")
+    home.append(b"b")
+    assert home.replicas.close(clean=True)
+    again = home.restart(home.disk.kill())
+    assert again.directory.was_clean
+    partition = again.replicas.partition("t", 0)
+    assert values_of(partition.log) == {0: b"a", 1: b"b"}
+    assert partition.high_watermark == 2
+
+
+def test_a_crash_keeps_what_was_flushed() -> None:
+    for seed in range(10):
+        home = Home(image=image_of(topic()))
+        home.append(b"a")
+        home.flush()
+        home.append(b"b")
+        again = home.restart(home.disk.crash(random.Random(seed)), topic(epoch=1))
+        assert not again.directory.was_clean
+        assert values_of(again.replicas.partition("t", 0).log)[0] == b"a"
+
+
+def test_only_page_cache_topics_are_lossy_after_a_crash() -> None:
+    cached = topic("cached", SECOND_ID, flush=str(2**40))
+    home = Home(image=image_of(topic(), cached))
+    crashed = home.restart(home.disk.crash(random.Random(0)))
+    lossy = crashed.replicas.is_lossy
+    assert (lossy(FIRST_ID, crashed.image), lossy(SECOND_ID, crashed.image)) == (False, True)
+    crashed.replicas.close(clean=True)
+    clean = crashed.restart(crashed.disk.kill())
+    assert not clean.replicas.is_lossy(SECOND_ID, clean.image)
+
+
+def test_a_topic_deleted_while_the_broker_was_down_does_not_come_back() -> None:
+    home = Home(image=image_of(topic()))
+    home.append(b"old")
+    home.flush()
+    home.replicas.close(clean=True)
+    new = topic(topic_id=SECOND_ID)
+    again = home.restart(home.disk.kill(), new)
+    assert again.replicas.partition("t", 0).log.log_end_offset == 0
+    assert again.replicas.partition("t", 0) is again.replicas.partition_by_id(SECOND_ID, 0)
+
+
+def test_checkpoints_are_written_and_used() -> None:
+    async def scenario() -> None:
+        home = Home(image=image_of(topic(flush=str(2**40))))
+        home.append(b"a")
+        home.append(b"b")
+        await home.replicas.write_checkpoints()
+        text = home.disk.read_file("/data/replication-offset-checkpoint")
+        assert b"t 0 2" in text
+        await home.replicas.write_checkpoints()
+
+    asyncio.run(scenario())
+
+
+def test_checkpoints_that_cannot_be_written_harm_nobody() -> None:
+    async def scenario() -> None:
+        home = Home(image=image_of(topic()))
+        home.append(b"a")
+        home.flush()
+        home.disk.fail("append", "*checkpoint*", error_number=errno.ENOSPC)
+        await home.replicas.write_checkpoints()
+        home.disk.heal()
+        await home.replicas.write_checkpoints()
+        assert b"t 0 1" in home.disk.read_file("/data/replication-offset-checkpoint")
+
+    asyncio.run(scenario())
+
+
+def test_the_space_of_deleted_topics_is_freed() -> None:
+    async def scenario() -> None:
+        old = topic()
+        home = Home(image=image_of(old))
+        home.append(b"x" * 10_000)
+        home.change(deleted_topics=(old,))
+        await home.replicas.remove_deleted()
+        assert not [name for name in home.disk.list_directory("/data") if "delete" in name]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("number", "offline"),
+    [(errno.ENOSPC, False), (errno.EDQUOT, False), (errno.EIO, True), (errno.EROFS, True)],
+)
+def test_a_full_disk_passes_and_any_other_failure_takes_the_directory_offline(
+    number: int, offline: bool
+) -> None:
+    home = Home(image=image_of(topic()))
+    partition = home.append(b"a")
+    codes: list[ErrorCode] = []
+    partition.when_acknowledged(0, -1, codes.append)
+    home.replicas.storage_failed(OSError(number, "no"))
+    assert home.replicas.offline is offline
+    assert codes == ([ErrorCode.KAFKA_STORAGE_ERROR] if offline else [])
+    assert home.replicas.close(clean=True) is not offline
+
+
+def test_old_segments_are_retired() -> None:
+    home = Home(image=image_of(topic()))
+    partition = home.append(b"a")
+    home.flush()
+    partition.log.update_config(LogConfig(retention_bytes=0))
+    home.replicas.apply_retention()
+    assert partition.log.log_start_offset == 1
+    assert partition.high_watermark == 1
+
+
+def test_a_flush_that_is_overdue_is_armed() -> None:
+    cached = topic(flush=str(2**40))
+    home = Home(image=image_of(cached))
+    partition = home.append(b"a")
+    partition.log.update_config(LogConfig(flush_messages=2**40, flush_ms=0))
+    home.replicas.flush_overdue()
+    home.replicas.flush_overdue()
+    home.flush()
+    assert partition.log.recovery_point == 1
