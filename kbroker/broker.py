@@ -80,7 +80,12 @@ class Broker:
         try:
             self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
             await self._start_on(directory, store, tasks)
-        except (MetadataStoreError, LogDamagedError) as error:
+        except LogDamagedError as error:
+            raise StartError(
+                f"{error}. To accept the loss, start once with "
+                "--set kbroker.accept.damaged.logs=true"
+            ) from error
+        except MetadataStoreError as error:
             raise StartError(str(error)) from error
         except OSError as error:
             raise StartError(f"{error.filename or path}: {error.strerror or error}") from error
@@ -123,7 +128,7 @@ class Broker:
             random=dependencies.random,
             config_of=topics.log_config_of,
         )
-        replicas.open_logs(metadata.image)
+        replicas.open_logs(metadata.image, accept_damage=config.kbroker_accept_damaged_logs)
         self._logs_are_sound = True
         tasks.spawn_essential(metadata.run(), "metadata")
         await self._join(directory, controller, metadata)
@@ -184,6 +189,7 @@ class Broker:
             deadlines=deadlines,
             replicas=self.replicas,
             topics=topics,
+            storage_failed=self.storage_failed,
         )
         self.services = Services(
             config=config,

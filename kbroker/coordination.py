@@ -46,8 +46,10 @@ class GroupCoordinator:
         deadlines: Deadlines,
         replicas: ReplicaManager,
         topics: Topics,
+        storage_failed: Callable[[OSError], None],
     ) -> None:
         self._config = config
+        self._storage_failed = storage_failed
         self._clock = clock
         self._deadlines = deadlines
         self._replicas = replicas
@@ -90,14 +92,20 @@ class GroupCoordinator:
     ) -> R | Deferred[R]:
         """Run `operation` (given the shard and the time) and reply once its records are safe.
 
-        Raises KafkaError: COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOAD_IN_PROGRESS, or what the
-        operation raises; OSError from the disk.
+        Raises KafkaError: COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR,
+        or what the operation raises.
         """
         index, shard = self._shard(group_id)
         outcome = operation(shard, self._clock.now_ms())
         if not outcome.records:
             return outcome.reply
-        last_offset = self._write(index, shard, outcome.records)
+        try:
+            last_offset = self._write(index, shard, outcome.records)
+        except OSError as error:
+            self._storage_failed(error)
+            raise KafkaError(ErrorCode.NOT_COORDINATOR) from error
+        except KafkaError as error:
+            raise KafkaError(_as_coordinator_error(error.code), error.detail) from error
         partition = self._replicas.partition(GROUP_TOPIC, index)
         return self._once_committed(partition, last_offset, outcome.reply, blocks=False)
 
@@ -248,7 +256,7 @@ def _replay_batches(shard: GroupShard, data: memoryview, partition: Partition, o
 
 def _as_coordinator_error(code: ErrorCode) -> ErrorCode:
     """What a failed append means to a member of a group (as Kafka translates it)."""
-    if code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
+    if code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR):
         return ErrorCode.NOT_COORDINATOR
     return ErrorCode.COORDINATOR_NOT_AVAILABLE
 

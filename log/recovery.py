@@ -186,7 +186,7 @@ def _decide(
 def _ways_out(recovery: Recovery, path: str, offset: int) -> str:
     return (
         f"Restore {path} from a copy, or accept that the records of {recovery.name} from offset "
-        f"{offset} on are lost and open the log with damage accepted; no record was touched"
+        f"{offset} on are lost; no record was touched"
     )
 
 

@@ -132,6 +132,13 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         doc="The event loop; uvloop needs the extra of that name installed.",
     )
 
+    kbroker_accept_damaged_logs: bool = boolean(
+        "kbroker.accept.damaged.logs",
+        default=False,
+        doc="Whether a start cuts damaged logs at the first unreadable batch, and loses what is"
+        " behind it, instead of refusing. For one start, by hand.",
+    )
+
     # Fetch
     fetch_max_bytes: int = integer(
         "fetch.max.bytes",

@@ -33,10 +33,17 @@ def handle(
     version = context.api_version
     order = request.topics
     refused: dict[int, OffsetCommitResponseTopic] = {}
-    request.topics = _known(context, order, refused)
+    known = OffsetCommitRequest(
+        group_id=request.group_id,
+        generation_id_or_member_epoch=request.generation_id_or_member_epoch,
+        member_id=request.member_id,
+        group_instance_id=request.group_instance_id,
+        retention_time_ms=request.retention_time_ms,
+        topics=_known(context, order, refused),
+    )
 
     def commit(shard: GroupShard, now_ms: int) -> Outcome[OffsetCommitResponse]:
-        outcome = shard.handle_offset_commit(request, version=version, now_ms=now_ms)
+        outcome = shard.handle_offset_commit(known, version=version, now_ms=now_ms)
         return Outcome(outcome.records, _merge(outcome.reply, order, refused))
 
     result = context.services.group_coordinator.run(request.group_id, commit)

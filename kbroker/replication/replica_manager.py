@@ -72,8 +72,8 @@ class ReplicaManager:
 
     # Metadata.
 
-    def open_logs(self, image: MetadataImage) -> None:
-        """Open what is on the disk. Raises LogDamagedError, OSError."""
+    def open_logs(self, image: MetadataImage, *, accept_damage: bool = False) -> None:
+        """Open what is on the disk. Raises LogDamagedError unless damage is accepted, OSError."""
 
         def config_of(name: str) -> LogConfig:
             topic = image.topic_by_name(name)
@@ -84,6 +84,7 @@ class ReplicaManager:
             config_of=config_of,
             topic_id_of=lambda name: image.topic_ids.get(name),
             now_ms=self._clock.now_ms(),
+            accept_damage=accept_damage,
         )
 
     def is_lossy(self, topic_id: bytes, image: MetadataImage) -> bool:

@@ -145,10 +145,6 @@ def test_a_member_of_a_group_that_is_not_there_may_not_commit(version: int, code
     with_broker(scenario)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the handler replaces request.topics before it fails: unknown partitions go unanswered",
-)
 def test_a_commit_refused_as_a_whole_answers_every_partition_asked() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = await a_group(client)
@@ -162,10 +158,6 @@ def test_a_commit_refused_as_a_whole_answers_every_partition_asked() -> None:
     with_broker(scenario)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an OSError is told as KAFKA_STORAGE_ERROR, which clients take as final",
-)
 def test_a_full_disk_lets_clients_look_for_the_coordinator_again() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = await a_group(client)

@@ -231,9 +231,6 @@ def test_a_large_batch_with_a_bad_checksum_is_refused_in_its_partition() -> None
     with_broker(scenario)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the WireError of a large batch's header escapes: hung up on"
-)
 def test_a_large_batch_with_a_senseless_length_is_refused_in_its_partition() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = await a_topic(client, max_message_bytes="10000000")
