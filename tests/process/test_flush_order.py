@@ -4,11 +4,16 @@ The flusher waits for the test here, so the order is not a matter of luck. What 
 sees of the real process is checked as well, where strace is there to look.
 """
 
+import re
 import select
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from simulator.disk import SimulatedDisk
+from tests.process.broker_process import started
 from tests.process.broker_thread import DATA, DEADLINE_S, BrokerThread, GatedFlusher
 from tests.process.raw_client import (
     COMMIT_VERSION,
@@ -188,3 +193,106 @@ def test_a_topic_may_choose_the_page_cache_by_itself(scene):
     with scene.client() as client:
         client.create_topic("fast", flush_messages=str(2**63 - 1))
         assert client.produce("fast", 0, batch(b"value")).error_code == 0
+
+
+# The real process, as the operating system sees it.
+
+STRACE = shutil.which("strace")
+REQUESTS = 40
+CALL = re.compile(r"^(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)$")
+RESUMED = re.compile(r"^(?P<thread>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
+TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
+
+
+@dataclass
+class SystemCall:
+    """`began` and `ended` are the places of its two ends in the order of all such."""
+
+    name: str
+    text: str
+    began: int
+    ended: int
+
+
+def read_trace(path: Path) -> list[SystemCall]:
+    """The calls of an strace with -f, in the order in which they began."""
+    calls: list[SystemCall] = []
+    open_calls: dict[str, SystemCall] = {}
+    for number, line in enumerate(path.read_text().splitlines()):
+        resumed = RESUMED.match(line)
+        if resumed is not None:
+            call = open_calls.pop(resumed["thread"])
+            call.text += resumed["rest"]
+            call.ended = number
+            continue
+        began = CALL.match(line)
+        if began is None:
+            continue  # a signal, or an exit
+        unfinished = began["rest"].endswith("<unfinished ...>")
+        call = SystemCall(began["name"], began["rest"], number, 1 << 62 if unfinished else number)
+        calls.append(call)
+        if unfinished:
+            open_calls[began["thread"]] = call
+    return calls
+
+
+def answers_in(calls: list[SystemCall]) -> list[int]:
+    """When each answer of a connection left: the beginnings of the calls that sent its end."""
+    stream = bytearray()
+    left: list[int] = []
+    for call in calls:
+        for text in TEXT.findall(call.text):
+            stream += bytes.fromhex(text.replace("\\x", ""))
+        while len(stream) >= 4 and len(stream) >= 4 + int.from_bytes(stream[:4], "big"):
+            del stream[: 4 + int.from_bytes(stream[:4], "big")]
+            left.append(call.began)
+    return left
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+@pytest.mark.parametrize("acks", [1, -1])
+def test_the_process_answers_no_record_before_an_fdatasync_that_began_after_its_write(
+    tmp_path, acks
+):
+    trace = tmp_path / "trace"
+    calls = "trace=pwrite64,pwritev,fdatasync,sendto,sendmsg,write,writev"
+    # -D: the tracer is the grandchild, so that signals reach the broker.
+    prefix = (str(STRACE), "-D", "-f", "-yy", "-xx", "-s", "100000", "-e", calls, "-o", str(trace))
+    with started(tmp_path / "data", prefix=prefix) as broker:
+        broker.wait_until_ready()
+        with RawClient(broker.address) as client:
+            client.create_topic("orders")
+        with RawClient(broker.address) as client:
+            port = client.socket.getsockname()[1]
+            for number in range(REQUESTS):
+                client.send(
+                    produce_request("orders", 0, batch(b"%d" % number), acks=acks), PRODUCE_VERSION
+                )
+                if number % 7 == 6:
+                    while client.in_flight > 3:
+                        take(client)
+            while client.in_flight:
+                take(client)
+            peer = f"->127.0.0.1:{port}]"
+        # The end of its output: the tracer has ended as well, and the trace is whole.
+        assert broker.stop() == 0
+    seen = read_trace(trace)
+    # -xx shows paths in hexadecimal, but addresses as they are.
+    directory = "".join(f"\\x{byte:02x}" for byte in b"/orders-0/")
+    on_log = [call for call in seen if directory in call.text.split(">")[0]]
+    writes = [call for call in on_log if call.name.startswith("pwrite")]
+    flushes = [call for call in on_log if call.name == "fdatasync"]
+    to_client = [call for call in seen if call.name[0] in "sw" and peer in call.text.split(">,")[0]]
+    answered = answers_in(to_client)
+    assert len(answered) == REQUESTS
+    assert len(writes) >= REQUESTS
+    for write, answer_began in zip(writes, answered, strict=False):
+        assert any(
+            write.ended < flush.began and flush.ended < answer_began and flush.text.endswith("= 0")
+            for flush in flushes
+        ), f"{write} was answered at {answer_began} without a flush between"
+
+
+def take(client: RawClient) -> None:
+    for frame in client.read_frames():
+        assert error_code(client.decode(ProduceResponse, PRODUCE_VERSION, frame)) == 0
