@@ -456,3 +456,21 @@ def test_parts_of_a_slice_are_what_the_file_holds(loop, script) -> None:
     (answer,) = client.answers
     assert answer == b"file:1" + script.source.data[: script.slice_bytes]
     assert isinstance(script.source.slice(0, 1), FileSlice)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="must_wait counts holders that are blocked as if they could finish by reading",
+)
+def test_over_the_budget_nobody_waits_for_a_connection_that_is_parked(loop, script) -> None:
+    owner = Owner(script, budget_bytes=0)
+    parked, other = Client(loop, owner), Client(loop, owner)
+    parked.send(b"park:1", b"now:2")
+    parked.settle()
+    frame = framed([b"now:3:" + b"x" * 1000])
+    other.send_bytes(frame[:500])
+    other.settle()
+    assert other.transport.reading, "the parked one may hold its memory for a very long time"
+    other.send_bytes(frame[500:])
+    other.settle()
+    assert len(other.answers) == 1

@@ -288,3 +288,61 @@ def test_slices_are_released_however_a_fetch_ends() -> None:
         producer.close()
 
     with_broker(scenario)
+
+
+# --- data that is not in the page cache ---
+
+
+@pytest.mark.parametrize("pattern", ["*", "*.log", "*index"])
+def test_old_data_comes_from_the_disk_whole_and_in_order(pattern: str) -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await a_topic(client)
+        sent = [b"%03d" % number + b"x" * 3000 for number in range(40)]
+        for value in sent:
+            await client.ask(produce(target, 9, value), 9)
+        broker.disk.cold_patterns.append(pattern)
+        got: list[bytes | None] = []
+        while len(got) < len(sent):
+            answer = await client.ask(fetch(target, 12, offset=len(got), min_bytes=1), 12)
+            found = values_in(only(answer).records)
+            assert found, "a fetch below the high watermark makes progress"
+            got += found
+        assert got == sent
+
+    with_broker(scenario)
+
+
+def test_requests_behind_a_fetch_of_old_data_come_after_it() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await a_topic(client)
+        await client.ask(produce(target, 9, b"old" * 30_000), 9)
+        broker.disk.cold_patterns.append("*")
+        for _ in range(5):
+            client.send(fetch(target, 12), 12)
+            client.send(list_offsets(target, 5), 5)
+        for _ in range(5):
+            assert values_in(only(await client.receive()).records) == [b"old" * 30_000]
+            assert (await client.receive()).topics[0].partitions[0].offset == 1
+
+    with_broker(scenario)
+
+
+def test_a_client_that_leaves_amid_old_data_leaves_no_file_open() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await a_topic(client)
+        await client.ask(produce(target, 9, b"old" * 30_000), 9)
+        log = broker.broker.replicas.partition("t", 0).log.segments.active.log()
+        before = log.reference_count
+        broker.disk.cold_patterns.append("*")
+        for _ in range(10):
+            reader = await broker.client()
+            for _ in range(3):
+                reader.send(fetch(target, 12), 12)
+            await reader.writer.drain()
+            reader.close()
+        await client.ask(fetch(target, 12), 12)
+        broker.disk.cold_patterns.clear()  # what was read is in the page cache from now on
+        await broker.until(lambda: len(broker.broker.server.connections) == 1)
+        await broker.until(lambda: log.reference_count == before)
+
+    with_broker(scenario)
