@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -179,6 +180,31 @@ def test_an_append_made_while_a_flush_completes_is_flushed_next() -> None:
     setting.turn()
     assert partition.durable_end == 3
     assert setting.scheduler.idle
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=OSError,
+    reason="an OSError of prepare_flush (it opens files) leaves the scheduler busy for ever",
+)
+def test_a_partition_that_cannot_be_prepared_is_reported_and_the_others_are_flushed() -> None:
+    setting = Setting()
+
+    class Unopened(FakePartition):
+        def prepare_flush(self) -> Ticket | None:
+            raise BROKEN
+
+    good = FakePartition()
+    setting.append(Unopened())
+    setting.append(good)
+    setting.turn()
+    setting.flusher.finish()
+    assert setting.errors == [BROKEN]
+    assert good.durable_end == 1
+    setting.append(good)
+    setting.turn()
+    setting.flusher.finish()
+    assert good.durable_end == 2
 
 
 class SchedulerMachine(RuleBasedStateMachine):
