@@ -40,7 +40,9 @@ class History:
         """The producer was told that `value` is at `offset`; a retry must be told the same."""
         send = self.sends[value]
         if send.offset not in (None, offset):
-            self.anomalies.append(f"inconsistent-offsets: {value!r} at {send.offset} and {offset}")
+            self.anomalies.append(
+                f"inconsistent-offsets: {shown(value)} at {send.offset} and {offset}"
+            )
         send.offset = offset
 
     def polled(self, partition: int, records: list[tuple[int, bytes]]) -> None:
@@ -53,7 +55,8 @@ class History:
             former = self.seen.setdefault((partition, offset), value)
             if former != value:
                 self.anomalies.append(
-                    f"inconsistent-offsets: {partition}@{offset} was {former!r}, is {value!r}"
+                    f"inconsistent-offsets: {partition}@{offset} was {shown(former)},"
+                    f" is {shown(value)}"
                 )
 
     def check(self, *, whole: dict[int, list[tuple[int, bytes]]]) -> list[str]:
@@ -70,22 +73,22 @@ class History:
                 places.setdefault(value, []).append((partition, offset))
         for value, found in places.items():
             if len(found) > 1:
-                anomalies.append(f"duplicate: {value!r} at {found}")
+                anomalies.append(f"duplicate: {shown(value)} at {found}")
             if value not in self.sends:
-                anomalies.append(f"phantom: {value!r} at {found}")
+                anomalies.append(f"phantom: {shown(value)} at {found}")
         for value, send in self.sends.items():
             if send.offset is None:
                 continue
             if value not in places:
-                anomalies.append(f"lost-write: {value!r}, acknowledged at {send.offset}")
+                anomalies.append(f"lost-write: {shown(value)}, acknowledged at {send.offset}")
             elif (send.partition, send.offset) not in places[value]:
                 anomalies.append(
-                    f"inconsistent-offsets: {value!r} acknowledged at {send.offset},"
+                    f"inconsistent-offsets: {shown(value)} acknowledged at {send.offset},"
                     f" is at {places[value]}"
                 )
         for (partition, offset), value in self.seen.items():
             if (partition, offset) not in places.get(value, ()):
-                anomalies.append(f"lost-write: {value!r}, polled at {partition}@{offset}")
+                anomalies.append(f"lost-write: {shown(value)}, polled at {partition}@{offset}")
         return anomalies
 
     def _order(self, partition: int, records: list[tuple[int, bytes]]) -> list[str]:
@@ -97,9 +100,14 @@ class History:
             if send is None:
                 continue
             if send.number <= last.get(send.producer, -1):
-                wrong.append(f"nonmonotonic-send: {value!r} at {partition}@{offset}")
+                wrong.append(f"nonmonotonic-send: {shown(value)} at {partition}@{offset}")
             last[send.producer] = send.number
         return wrong
 
     def explain(self, anomalies: list[str]) -> str:
         return "\n".join([*anomalies[:MOST_SHOWN], f"{len(anomalies)} anomalies", *self.events])
+
+
+def shown(value: bytes) -> str:
+    """A value without what fills it up."""
+    return value.rstrip(b".").decode()

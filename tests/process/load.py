@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tests.process.history import History, Send
+from tests.process.history import History, Send, shown
 from tests.process.raw_client import (
     COMMIT_VERSION,
     FETCH_VERSION,
@@ -109,7 +109,7 @@ class Producer:
         answer = response.responses[0].partition_responses[0]
         sent = self.in_flight.popleft()
         code = ErrorCode(answer.error_code)
-        assert code == ErrorCode.NONE, f"{self.name}: {code.name}, {sent.values}"
+        assert code == ErrorCode.NONE, f"{code.name}: {[shown(value) for value in sent.values]}"
         for place, value in enumerate(sent.values):
             self.history.acknowledged(value, answer.base_offset + place)
         return 1

@@ -137,11 +137,11 @@ def test_a_topic_that_finds_no_room_is_refused_or_comes_later_but_harms_nobody(s
     assert broker.failure == ""
 
 
-@full_disk_ends_it
 def test_a_topic_on_a_full_disk_is_there_after_a_restart_with_room(scene):
     with scene.broker() as broker, RawClient(broker.address) as client:
         scene.fill(broker)
-        client.try_create_topic("more", timeout_ms=1000)
+        with contextlib.suppress(Disconnected):
+            client.try_create_topic("more", timeout_ms=1000)
     scene.disk.capacity_bytes = None
     with scene.broker() as broker, RawClient(broker.address) as client:
         if client.metadata("more").topics[0].error_code:
