@@ -67,6 +67,7 @@ class Broker:
         self.server: Server
         self.cluster_id = ""
         self._logs_are_sound = False
+        self._storage_errno: int | None = None
 
     async def start(self, tasks: TaskSupervisor) -> None:
         """Open the disk, learn the metadata, take up leadership, then listen. StartError."""
@@ -127,6 +128,7 @@ class Broker:
             clock=dependencies.clock,
             random=dependencies.random,
             config_of=topics.log_config_of,
+            on_storage_error=self.storage_failed,
         )
         replicas.open_logs(metadata.image, accept_damage=config.kbroker_accept_damaged_logs)
         self._logs_are_sound = True
@@ -134,7 +136,7 @@ class Broker:
         await self._join(directory, controller, metadata)
         replicas.start(metadata.image)
         coordinator = self._serve(metadata, topics, controller)
-        metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator))
+        metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator, tasks))
         await coordinator.load()
         await self._listen(tasks)
         self._start_upkeep(tasks, controller, metadata)
@@ -233,6 +235,10 @@ class Broker:
         async def retain() -> None:
             replicas.apply_retention()
 
+        async def write_checkpoints() -> None:
+            await replicas.write_checkpoints()
+            self._storage_errno = None
+
         async def flush_overdue() -> None:
             replicas.flush_overdue()
 
@@ -240,6 +246,7 @@ class Broker:
             self.server.close_idle()
 
         async def remove_deleted() -> None:
+            replicas.make_unmade(metadata.image)
             await replicas.remove_deleted()
             for topic_id in sorted(metadata.image.deleted_topics):
                 await controller.confirm_deletion(topic_id)
@@ -249,26 +256,37 @@ class Broker:
             (
                 "checkpoints",
                 config.log_flush_offset_checkpoint_interval_ms,
-                replicas.write_checkpoints,
+                write_checkpoints,
             ),
-            ("overdue flushes", min(config.log_flush_scheduler_interval_ms, 60_000), flush_overdue),
+            ("overdue flushes", min(config.log_flush_scheduler_interval_ms, 1_000), flush_overdue),
             ("deleted topics", 1_000, remove_deleted),
             ("idle connections", config.connections_max_idle_ms, close_idle),
         )
         for name, interval_ms, work in upkeep:
+            if interval_ms < 0:
+                continue  # Kafka's way to say never
             tasks.spawn(every(lambda interval_ms=interval_ms: interval_ms, work), name)  # type: ignore[misc]
 
     def _changed(
-        self, delta: MetadataDelta, metadata: MetadataCache, coordinator: GroupCoordinator
+        self,
+        delta: MetadataDelta,
+        metadata: MetadataCache,
+        coordinator: GroupCoordinator,
+        tasks: TaskSupervisor,
     ) -> None:
         self.replicas.apply(metadata.image, delta)
+        if delta.deleted_topics:
+            # A topic made anew under the name must not start from the old one's checkpoints.
+            tasks.spawn(self.replicas.write_checkpoints(), "checkpoints")
         for topic in delta.deleted_topics:
             coordinator.forget_topic(topic.name)
 
     def storage_failed(self, error: OSError) -> None:
         """The disk refused a write or a flush. A full disk passes; the rest ends the broker, whose
         only log directory is offline: the next start checks what is there."""
-        logger.error("the disk failed: %s", error)
+        if error.errno != self._storage_errno:
+            self._storage_errno = error.errno  # once, not for each request that meets it
+            logger.error("the disk failed: %s", error)
         self.replicas.storage_failed(error)
         if self.replicas.offline:
             self.request_stop(f"the log directory is offline: {error}")

@@ -82,6 +82,7 @@ class Connection(asyncio.BufferedProtocol):
         self._slots: deque[Slot] = deque()
         self._blockers = 0
         self._pausing = False  # the socket is not read
+        self._parked = False  # memory is held, and its holder does not read
         self._finishing = False  # no new request is started
         self._closing = False
         self._drain_scheduled = False
@@ -123,6 +124,7 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         self._owner.closed(self)
         self._owner.memory.forget(self._proceed)
+        self._park(False)
         slots, self._slots = self._slots, deque()
         for slot in slots:
             _release(slot.parts)
@@ -221,8 +223,10 @@ class Connection(asyncio.BufferedProtocol):
         dispatch = self._owner.dispatch
         limits = self._owner.limits
         requests, size = 0, 0
+        slots = self._slots
+        may_start = self._may_start()
         try:
-            while self._may_start():
+            while may_start:
                 frame = reader.next_frame()
                 if frame is None:
                     break
@@ -232,6 +236,8 @@ class Connection(asyncio.BufferedProtocol):
                 if requests >= limits.turn_requests or size >= limits.turn_bytes:
                     self._schedule(self._proceed)
                     break
+                # What a request can change; the rest of `_may_start` holds for the turn.
+                may_start = not self._blockers and not self._closing and len(slots) < limits.slots
         except FrameTooLarge as error:
             logger.warning("%s:%d announces a frame of %s bytes: closed", *self.peer_address, error)
             self.close()
@@ -257,19 +263,22 @@ class Connection(asyncio.BufferedProtocol):
 
     def _choose_reading(self) -> None:
         """Read on, unless what is there already has to be worked off first."""
-        reader = self._reader
-        if not reader.owns_frames:
-            pausing = False  # nothing is kept: whatever comes finds room
-        elif self._may_start() and not self._continue_scheduled:
-            pausing = self._owner.memory.must_wait(self._proceed)
-        else:
-            pausing = True
+        owns = self._reader.owns_frames
+        self._park(owns and (self._continue_scheduled or not self._may_start()))
+        # Where nothing is kept, whatever comes finds room.
+        pausing = owns and (self._parked or self._owner.memory.must_wait(self._proceed))
         if pausing is not self._pausing:
             self._pausing = pausing
             if pausing:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
+
+    def _park(self, parked: bool) -> None:
+        """Tell the memory whether this connection holds some without reading."""
+        if parked is not self._parked:
+            self._parked = parked
+            self._owner.memory.park(1 if parked else -1)
 
     def _move_ready_slots(self) -> None:
         slots = self._slots

@@ -153,7 +153,10 @@ class Dispatcher:
         else:
             logger.error("%s failed", row.request.__name__, exc_info=error)
             code = ErrorCode.UNKNOWN_SERVER_ERROR
-        return cast(Response, row.error_response(request, version, code))
+        response = cast("Response | None", row.error_response(request, version, code))
+        if response is None:
+            connection.close()
+        return response
 
 
 def _encode(

@@ -84,7 +84,11 @@ class FlushScheduler:
         dirty, self._dirty = self._dirty, {}
         prepared = []
         for partition in dirty:
-            ticket = partition.prepare_flush()
+            try:
+                ticket = partition.prepare_flush()
+            except OSError as error:  # opening what is to be flushed
+                self._on_error(error)
+                continue
             if ticket is not None:
                 prepared.append((partition, ticket))
         if not prepared:
@@ -92,16 +96,16 @@ class FlushScheduler:
             return
 
         def done(results: FlushResults) -> None:
-            failure = None
             for (partition, ticket), error in zip(prepared, results, strict=True):
-                if error is None:
-                    partition.complete_flush(ticket)
-                else:
+                try:
+                    if error is None:
+                        partition.complete_flush(ticket)
+                        continue
                     # Never retried: the kernel has marked the pages clean, a second would lie.
                     partition.fail_flush(ticket, error)
-                    failure = error
-            if failure is not None:
-                self._on_error(failure)
+                except OSError as another:  # removing what the flush made needless
+                    error = another
+                self._on_error(error)
             if self._dirty:
                 self._start()
             else:

@@ -47,14 +47,14 @@ class Handler(Generic[Q, R]):
     """One row of the table of APIs.
 
     `versions` are served; `advertised` is what ApiVersions says, which differs where old clients
-    look for one exact version (KAFKA-18659). `error_response` answers a request as a whole.
-    `handle` returns None only where the protocol has no answer (Produce with acks=0).
+    look for one exact version (KAFKA-18659). `error_response` answers a request as a whole; None:
+    hang up. `handle` returns None only where the protocol has no answer (Produce with acks=0).
     """
 
     request: type[Q]
     versions: range
     handle: Callable[[RequestContext, Q], R | Deferred[R] | Coroutine[None, None, R | None] | None]
-    error_response: Callable[[Q, int, ErrorCode], R]
+    error_response: Callable[[Q, int, ErrorCode], R | None]
     advertised_minimum: int | None = None
 
     @property

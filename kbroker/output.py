@@ -42,6 +42,7 @@ class OutputQueue:
         "_closing",
         "_loop",
         "_on_drained",
+        "_only_bytes",
         "_paused",
         "_queue",
         "_reading_cold",
@@ -60,6 +61,7 @@ class OutputQueue:
         self._loop = loop
         self._on_drained = on_drained
         self._queue: deque[Part] = deque()
+        self._only_bytes = True  # no file slice is queued
         self._paused = False
         self._reading_cold = False
         self._closed = False
@@ -74,6 +76,8 @@ class OutputQueue:
 
     def put(self, parts: list[Part]) -> None:
         """Queue the parts of one answer; `drain` writes them."""
+        if len(parts) != 1 or type(parts[0]) is FileSlice:
+            self._only_bytes = False
         self._queue.extend(parts)
 
     def pause(self) -> None:
@@ -101,6 +105,20 @@ class OutputQueue:
     def drain(self) -> None:
         """Write as much as the socket takes."""
         queue = self._queue
+        if self._only_bytes and queue and not (self._paused or self._reading_cold):
+            small_answers = list(queue)
+            queue.clear()
+            self._write(small_answers)  # type: ignore[arg-type]
+        elif queue:
+            self._drain_parts()
+        if not queue:
+            self._only_bytes = True
+            if self._closing and not self._closed:
+                self._closed = True
+                self._transport.close()
+
+    def _drain_parts(self) -> None:
+        queue = self._queue
         small: list[bytes | bytearray | memoryview] = []
         small_bytes = 0
         while queue and not (self._paused or self._reading_cold or self._closed):
@@ -121,9 +139,6 @@ class OutputQueue:
                 queue.appendleft(part)
                 self._send_slice(part)
         self._write(small)
-        if self._closing and not queue and not self._closed:
-            self._closed = True
-            self._transport.close()
 
     def _read_small(self, part: FileSlice) -> bytes | None:
         """A slice that is small and in the page cache, consumed; else None."""

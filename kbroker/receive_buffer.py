@@ -42,6 +42,7 @@ class ReceiveMemory:
         self._budget_bytes = budget_bytes
         self._used_bytes = 0
         self._holders = 0
+        self._parked = 0
         self._pool: list[bytearray] = []
         self._waiting: dict[Callable[[], None], None] = {}
 
@@ -58,10 +59,15 @@ class ReceiveMemory:
     def must_wait(self, resume: Callable[[], None]) -> bool:
         """Whether a connection with a partial frame has to stop reading; `resume` is then called
         once there is room. The last holder that still reads never waits: somebody has to finish."""
-        if not self.exhausted or len(self._waiting) + 1 >= self._holders:
+        if not self.exhausted or len(self._waiting) + 1 >= self._holders - self._parked:
             return False
         self._waiting[resume] = None
         return True
+
+    def park(self, change: int) -> None:
+        """`change` (+1 or -1) holders wait for something else than bytes: a flush, a long poll."""
+        self._parked += change
+        self._resume_waiting()
 
     def take(self, size: int) -> bytearray:
         """A buffer of at least `size` bytes, charged to the budget."""
@@ -84,7 +90,11 @@ class ReceiveMemory:
         is_poolable = SHARED_BUFFER_BYTES <= len(buffer) <= POOLED_BUFFER_BYTES
         if is_poolable and len(self._pool) < POOL_BUFFERS:
             self._pool.append(buffer)
-        if self._waiting and (not self.exhausted or len(self._waiting) >= self._holders):
+        self._resume_waiting()
+
+    def _resume_waiting(self) -> None:
+        reading = self._holders - self._parked - len(self._waiting)
+        if self._waiting and (not self.exhausted or reading <= 0):
             waiting, self._waiting = self._waiting, {}
             for resume in waiting:
                 resume()

@@ -9,6 +9,10 @@ from collections.abc import Callable, Coroutine
 logger = logging.getLogger(__name__)
 
 
+LEAST_INTERVAL_MS = 10
+"""Work that is asked for "at once, always" still lets others have the loop."""
+
+
 class TaskSupervisor:
     """Background work of one broker. A task that fails is logged and, if the broker cannot do
     without it, takes the broker down in order (`on_fatal`)."""
@@ -55,5 +59,5 @@ async def every(
 ) -> None:
     """Run `work` again and again; the interval is read each time, so that it can be changed."""
     while True:
-        await asyncio.sleep(interval_ms() / 1000)
+        await asyncio.sleep(max(interval_ms(), LEAST_INTERVAL_MS) / 1000)
         await work()

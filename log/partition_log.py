@@ -22,10 +22,10 @@ from log.replicated import append_replicated
 from log.retention import old_segments
 from log.transaction_index import AbortedTransaction
 from log.truncation import cut
-from log.validation import validate_produced, validate_replicated
+from log.validation import is_plain, only_batch, validate_produced, validate_replicated
 from log.writing import AppendResult, Writer, marker_in
 from wire.errors import ErrorCode, KafkaError
-from wire.records.batch import BatchHeader, stamp
+from wire.records.batch import BatchHeader, crc_is_valid, stamp
 from wire.records.file_slice import FileSlice
 
 __all__ = ["AppendResult", "PartitionLog"]
@@ -54,6 +54,7 @@ class PartitionLog:
         self.directory = directory
         self.topic = topic
         self.partition = partition
+        self.name = f"{topic}-{partition}"
         self.topic_id = topic_id
         self.config = config
         self.segments = opened.segments
@@ -125,10 +126,6 @@ class PartitionLog:
         return log
 
     @property
-    def name(self) -> str:
-        return f"{self.topic}-{self.partition}"
-
-    @property
     def recovery_point(self) -> int:
         return self.flushing.recovery_point
 
@@ -158,24 +155,29 @@ class PartitionLog:
     ) -> AppendResult:
         """Append the one batch of `records`; its base offset and leader epoch are stamped in place.
 
-        `header` is what `validation.only_batch` gave, if the caller has asked it already.
-
-        `internal` is for the broker's own batches, `transaction_version` for its markers (KIP-890).
-        Raises KafkaError where the batch is refused, OSError from the disk; the log is then as it
-        was before.
+        `header` is what `validation.only_batch` gave, if asked. `internal` is for the broker's own
+        batches, `transaction_version` for its markers (KIP-890). KafkaError where the batch is
+        refused, OSError from the disk; the log is then as it was before.
         """
         if self.flushing.failed is not None or self._writer.tail_is_torn:
             self._writer.check()
-        header, data, log_append_time_ms = validate_produced(
-            records,
-            config=self.config,
-            now_ms=now_ms,
-            header=header,
-            name=self.name,
-            transactional_id_given=transactional_id_given,
-            internal=internal,
-            crc_verified=crc_verified,
-        )
+        if header is None:
+            header = only_batch(records)
+        if is_plain(header, len(records), self.config, now_ms) and (
+            crc_verified or crc_is_valid(records, 0, header)
+        ):
+            data, log_append_time_ms = records, -1
+        else:
+            header, data, log_append_time_ms = validate_produced(
+                records,
+                config=self.config,
+                now_ms=now_ms,
+                header=header,
+                name=self.name,
+                transactional_id_given=transactional_id_given,
+                internal=internal,
+                crc_verified=crc_verified,
+            )
         base_offset = self.log_end_offset
         update = None
         if header.producer_id >= 0:

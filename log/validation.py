@@ -76,11 +76,6 @@ def validate_produced(
     """
     if header is None:
         header = only_batch(payload)
-    if _is_plain(header, len(payload), config, now_ms) and (
-        crc_verified or crc_is_valid(payload, 0, header)
-    ):
-        return ValidBatch(header, payload, -1)
-    # Something is out of the ordinary: find out what, check by check, in Kafka's order.
     if not internal and header.is_transactional and not transactional_id_given:
         raise KafkaError(
             ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transaction needs an id"
@@ -142,9 +137,9 @@ def _invalid(detail: str) -> KafkaError:
     return KafkaError(ErrorCode.INVALID_RECORD, detail)
 
 
-def _is_plain(header: BatchHeader, size: int, config: LogConfig, now_ms: int) -> bool:
-    """Whether nearly every batch's case is this one's too: all checks below would pass but for the
-    checksum, and nothing has to be stamped. One glance, because it is made for every Produce."""
+def is_plain(header: BatchHeader, size: int, config: LogConfig, now_ms: int) -> bool:
+    """Whether nearly every batch's case is this one's too: all checks of `validate_produced` would
+    pass but for the checksum, and nothing has to be stamped. One glance, for every Produce."""
     attributes = header.attributes
     earliest = now_ms - config.message_timestamp_before_max_ms
     latest = now_ms + config.message_timestamp_after_max_ms

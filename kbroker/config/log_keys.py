@@ -71,7 +71,8 @@ class LogKeys(ConfigTable):
     )
     log_flush_offset_checkpoint_interval_ms: int = integer(
         "log.flush.offset.checkpoint.interval.ms",
-        default=60_000,
+        default=1_000,
+        kafka=60_000,
         valid=at_least(0),
         doc="How often the durable end of each log is written to the recovery checkpoint.",
     )

@@ -54,6 +54,9 @@ async def _create(context: RequestContext, request: CreateTopicsRequest) -> Crea
             results[new.name] = _refused(new.name, answer)
         else:
             results[new.name] = _created(context, answer)
+            if not request.validate_only and not _is_served(context, answer):
+                refusal = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "the disk refused a partition")
+                results[new.name] = _refused(new.name, refusal)
     return CreateTopicsResponse(throttle_time_ms=0, topics=list(results.values()))
 
 
@@ -87,6 +90,21 @@ def _refused(name: str, error: KafkaError) -> CreatableTopicResult:
     return CreatableTopicResult(
         name=name, error_code=error.code, error_message=error.detail or None
     )
+
+
+def _is_served(context: RequestContext, created: CreatedTopic) -> bool:
+    """Whether this broker has all that it should have of the topic."""
+    services = context.services
+    topic = services.metadata.image.topics.get(created.topic_id)
+    if topic is None:
+        return True  # deleted again meanwhile
+    try:
+        for index, record in topic.partitions.items():
+            if services.node_id in record.replicas:
+                services.replicas.partition_by_id(topic.topic_id, index)
+    except KafkaError:
+        return False
+    return True
 
 
 def _created(context: RequestContext, created: CreatedTopic) -> CreatableTopicResult:

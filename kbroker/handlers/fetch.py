@@ -153,6 +153,11 @@ class Fetch:
             answer.diverging_epoch = _diverging_epoch(partition, asked)
             if answer.diverging_epoch is not None:
                 return answer
+        if self.read_committed:
+            answer.aborted_transactions = [
+                AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
+                for each in log.aborted_transactions(asked.fetch_offset, upper_bound)
+            ]
         found = log.read(
             asked.fetch_offset,
             max_bytes=max_bytes,
@@ -162,11 +167,6 @@ class Fetch:
         )
         if found is not None:
             answer.records = found
-        if self.read_committed:
-            answer.aborted_transactions = [
-                AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
-                for each in log.aborted_transactions(asked.fetch_offset, upper_bound)
-            ]
         return answer
 
 

@@ -233,8 +233,12 @@ def _refuse(
         answer.log_start_offset = partition.log.log_start_offset
 
 
-def error_response(request: ProduceRequest, version: int, code: ErrorCode) -> ProduceResponse:
-    """Every partition asked for fails with `code`."""
+def error_response(
+    request: ProduceRequest, version: int, code: ErrorCode
+) -> ProduceResponse | None:
+    """Every partition asked for fails with `code`; acks=0 has no answer that could say so."""
+    if request.acks == 0:
+        return None
     return ProduceResponse(
         responses=[
             TopicProduceResponse(

@@ -54,6 +54,8 @@ class Partition:
         self._durable_waiters: deque[tuple[int, AppendWaiter]] = deque()
         self._committed_waiters: deque[tuple[int, AppendWaiter]] = deque()
         self._watchers: dict[Watcher, None] = {}
+        # Whether an offset counts only once it is fsynced; `config_changed` follows the log's.
+        self.flushes_each_append = log.config.flush_messages == 1
         self._unflushed_since_ms: int | None = None
         self._is_leader = False
         self.apply(record)
@@ -63,11 +65,6 @@ class Partition:
     @property
     def leader_epoch(self) -> int:
         return self.record.leader_epoch
-
-    @property
-    def flushes_each_append(self) -> bool:
-        """Whether an offset counts only once it is fsynced (`flush.messages` = 1)."""
-        return self.log.config.flush_messages == 1
 
     @property
     def durable_end_offset(self) -> int:
@@ -155,6 +152,7 @@ class Partition:
 
     def config_changed(self) -> None:
         """The log's configuration is another now; what counts as durable may be too."""
+        self.flushes_each_append = self.log.config.flush_messages == 1
         if self._is_leader:
             self._advance()
             if self.log.recovery_point < self.log.log_end_offset:
@@ -219,12 +217,11 @@ class Partition:
 
     def _appended(self) -> None:
         log = self.log
-        flush_messages = log.config.flush_messages
-        if flush_messages == 1:
+        if self.flushes_each_append:
             self._arm_flush(self)
             return
         self._advance()
-        if log.log_end_offset - log.recovery_point >= flush_messages:
+        if log.log_end_offset - log.recovery_point >= log.config.flush_messages:
             self._arm_flush(self)
 
     def _advance(self) -> None:

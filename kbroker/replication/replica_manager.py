@@ -24,6 +24,9 @@ from wire.errors import ErrorCode, KafkaError
 logger = logging.getLogger(__name__)
 
 
+PASSING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+
+
 class ReplicaManager:
     """Owns the partitions. `config_of` gives what holds for a topic's log now."""
 
@@ -36,6 +39,7 @@ class ReplicaManager:
         clock: WallClock,
         random: RandomBits,
         config_of: Callable[[TopicImage], LogConfig],
+        on_storage_error: Callable[[OSError], None],
     ) -> None:
         self._node_id = node_id
         self._directory = directory
@@ -43,9 +47,11 @@ class ReplicaManager:
         self._clock = clock
         self._random = random
         self._config_of = config_of
+        self._on_storage_error = on_storage_error
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[bytes, int], Partition] = {}
         self._topic_names: dict[bytes, str] = {}
+        self._unmade: dict[tuple[str, int], bytes] = {}  # the disk refused; tried again
         self._checkpoint_write: asyncio.Future[None] | None = None
         self.offline = False  # the log directory failed: nothing is appended any more
 
@@ -55,19 +61,24 @@ class ReplicaManager:
     # What handlers ask.
 
     def partition(self, topic: str, index: int) -> Partition:
-        """The partition, or KafkaError(UNKNOWN_TOPIC_OR_PARTITION)."""
+        """The partition, or KafkaError(UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR)."""
         partition = self._partitions.get((topic, index))
         if partition is None:
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise KafkaError(
+                ErrorCode.KAFKA_STORAGE_ERROR
+                if (topic, index) in self._unmade
+                else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            )
         return partition
 
     def partition_by_id(self, topic_id: bytes, index: int) -> Partition:
-        """The partition, or KafkaError(UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION)."""
+        """As `partition`, or KafkaError(UNKNOWN_TOPIC_ID)."""
         partition = self._by_id.get((topic_id, index))
         if partition is None:
-            if topic_id in self._topic_names:
-                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+            name = self._topic_names.get(topic_id)
+            if name is None:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+            return self.partition(name, index)
         return partition
 
     # Metadata.
@@ -140,13 +151,19 @@ class ReplicaManager:
         directory = self._directory
         log = directory.logs.get(key)
         if log is None:
-            log = directory.create_log(
-                topic.name,
-                index,
-                topic_id=topic.topic_id,
-                config=self._config_of(topic),
-                now_ms=self._clock.now_ms(),
-            )
+            try:
+                log = directory.create_log(
+                    topic.name,
+                    index,
+                    topic_id=topic.topic_id,
+                    config=self._config_of(topic),
+                    now_ms=self._clock.now_ms(),
+                )
+            except OSError as error:
+                self._unmade[key] = topic.topic_id
+                self._on_storage_error(error)
+                return
+        self._unmade.pop(key, None)
         partition = Partition(
             topic=topic.name,
             index=index,
@@ -172,15 +189,30 @@ class ReplicaManager:
     def _remove_topic(self, topic: TopicImage) -> None:
         self._topic_names.pop(topic.topic_id, None)
         for index in topic.partitions:
+            self._unmade.pop((topic.name, index), None)
             partition = self._partitions.pop((topic.name, index), None)
             if partition is None:
                 continue
             del self._by_id[topic.topic_id, index]
             partition.stop(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            self._directory.delete_log(topic.name, index, unique_id=random_id(self._random))
+            try:
+                self._directory.delete_log(topic.name, index, unique_id=random_id(self._random))
+            except OSError as error:
+                # The directory stays as it was: the next start finds it deleted, and finishes.
+                self._on_storage_error(error)
+                continue
             logger.info("%s-%d was deleted", topic.name, index)
 
     # Upkeep.
+
+    def make_unmade(self, image: MetadataImage) -> None:
+        """Try again to make the partitions that the disk refused."""
+        for (name, index), topic_id in sorted(self._unmade.items()):
+            topic = image.topics.get(topic_id)
+            if topic is not None:
+                self._add_partition(topic, index, topic.partitions[index])
+            else:
+                del self._unmade[name, index]
 
     def apply_retention(self) -> None:
         """Delete segments that are too old or too many, and the files of earlier ones."""
@@ -231,9 +263,10 @@ class ReplicaManager:
     # The end.
 
     def storage_failed(self, error: OSError) -> None:
-        """A write or a flush failed. A full disk passes; anything else takes the directory
-        offline, because what the kernel has dropped it will not report again."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or self.offline:
+        """A write or a flush failed. What passes by itself (a full disk, too many open files) does
+        no more than refuse; anything else takes the directory offline, because what the kernel has
+        dropped it will not report again."""
+        if error.errno in PASSING_ERRORS or self.offline:
             return
         self.offline = True
         for partition in self._partitions.values():

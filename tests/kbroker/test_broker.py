@@ -148,11 +148,6 @@ def test_an_unexpected_disk_error_stops_the_broker_and_the_next_start_checks() -
     run(scenario)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ExceptionGroup,
-    reason="ReplicaManager.apply lets the OSError out: the metadata task, and the broker, end",
-)
 def test_creating_a_topic_on_a_full_disk_leaves_the_others_served() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = Target("t", await client.create("t"))

@@ -458,10 +458,6 @@ def test_parts_of_a_slice_are_what_the_file_holds(loop, script) -> None:
     assert isinstance(script.source.slice(0, 1), FileSlice)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="must_wait counts holders that are blocked as if they could finish by reading",
-)
 def test_over_the_budget_nobody_waits_for_a_connection_that_is_parked(loop, script) -> None:
     owner = Owner(script, budget_bytes=0)
     parked, other = Client(loop, owner), Client(loop, owner)

@@ -182,11 +182,6 @@ def test_an_append_made_while_a_flush_completes_is_flushed_next() -> None:
     assert setting.scheduler.idle
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=OSError,
-    reason="an OSError of prepare_flush (it opens files) leaves the scheduler busy for ever",
-)
 def test_a_partition_that_cannot_be_prepared_is_reported_and_the_others_are_flushed() -> None:
     setting = Setting()
 

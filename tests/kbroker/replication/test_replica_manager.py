@@ -86,6 +86,7 @@ class Home:
             clock=Clock(),
             random=random.Random(1),
             config_of=config_of,
+            on_storage_error=self.errors.append,
         )
         self.replicas.open_logs(self.image)
         self.replicas.start(self.image)
