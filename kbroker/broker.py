@@ -7,11 +7,9 @@ of its own, with other dependencies, in a loop that many share.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -36,15 +34,15 @@ from kbroker.replication.replica_manager import ReplicaManager
 from kbroker.server import Server
 from kbroker.services import Services
 from kbroker.tasks import TaskSupervisor, every
-from kbroker.topics import Topics
+from kbroker.topics import GROUP_TOPIC, Topics
 from kbroker.watch import Deadlines
 from log.log_directory import LogDirectory, LogDirectoryError
 from log.recovery import LogDamagedError
+from wire.errors import KafkaError
 
 logger = logging.getLogger(__name__)
 
 CLUSTER_NAME = "kbroker"
-WANTED_FILES = 1 << 20
 
 
 class StartError(Exception):
@@ -87,6 +85,8 @@ class Broker:
                 "--set kbroker.accept.damaged.logs=true"
             ) from error
         except MetadataStoreError as error:
+            raise StartError(error.detail) from error
+        except KafkaError as error:
             raise StartError(str(error)) from error
         except OSError as error:
             raise StartError(f"{error.filename or path}: {error.strerror or error}") from error
@@ -119,7 +119,10 @@ class Broker:
         topics = Topics(config=config, controller=controller, metadata=metadata)
         self._flusher = dependencies.make_flusher(os.path.basename(directory.path))
         flushes = FlushScheduler(
-            self._flusher, call_soon=self._loop.call_soon, on_error=self.storage_failed
+            self._flusher,
+            call_soon=self._loop.call_soon,
+            on_error=self.storage_failed,
+            on_failed_flush=self.flush_failed,
         )
         self.replicas = replicas = ReplicaManager(
             node_id=config.node_id,
@@ -216,7 +219,12 @@ class Broker:
 
     async def _listen(self, tasks: TaskSupervisor) -> None:
         dispatcher = Dispatcher(self.services, spawn=tasks.spawn)
-        self.server = Server(loop=self._loop, dispatch=dispatcher.dispatch, config=self.config)
+        self.server = Server(
+            loop=self._loop,
+            dispatch=dispatcher.dispatch,
+            config=self.config,
+            max_connections=self._dependencies.max_connections,
+        )
         for listener in self.services.listeners.opened:
             try:
                 await self.server.listen([listener])
@@ -275,15 +283,22 @@ class Broker:
         tasks: TaskSupervisor,
     ) -> None:
         self.replicas.apply(metadata.image, delta)
+        if any(topic.name == GROUP_TOPIC for topic in delta.created_topics):
+            tasks.spawn(coordinator.load(), "load of committed offsets")
         if delta.deleted_topics:
             # A topic made anew under the name must not start from the old one's checkpoints.
             tasks.spawn(self.replicas.write_checkpoints(), "checkpoints")
         for topic in delta.deleted_topics:
             coordinator.forget_topic(topic.name)
 
+    def flush_failed(self, error: OSError) -> None:
+        """What the kernel has dropped it will not report again: never retried, whatever it was."""
+        self.replicas.take_offline()
+        self.storage_failed(error)
+
     def storage_failed(self, error: OSError) -> None:
-        """The disk refused a write or a flush. A full disk passes; the rest ends the broker, whose
-        only log directory is offline: the next start checks what is there."""
+        """The disk refused. A full disk passes; the rest ends the broker, whose only log directory
+        is offline: the next start checks what is there."""
         if error.errno != self._storage_errno:
             self._storage_errno = error.errno  # once, not for each request that meets it
             logger.error("the disk failed: %s", error)
@@ -323,7 +338,6 @@ def run(config: BrokerConfig, warnings: Sequence[str]) -> int:
     """Run a broker until a signal ends it; its exit status. StartError."""
     for warning in warnings:
         logger.warning("%s", warning)
-    _raise_file_limit()
     loop_factory = None
     if config.kbroker_event_loop == "uvloop":
         try:
@@ -366,12 +380,3 @@ async def _run(config: BrokerConfig) -> int:
         print(f"kbroker: {broker.failure}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
-
-
-def _raise_file_limit() -> None:
-    """Every segment in use is an open file: take what the system allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else hard
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

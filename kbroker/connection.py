@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -85,8 +84,12 @@ class Connection(asyncio.BufferedProtocol):
         self._parked = False  # memory is held, and its holder does not read
         self._finishing = False  # no new request is started
         self._closing = False
-        self._drain_scheduled = False
         self._continue_scheduled = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it was hung up on, although it may still take what was answered."""
+        return self._closing
 
     @property
     def waiting(self) -> bool:
@@ -171,7 +174,15 @@ class Connection(asyncio.BufferedProtocol):
         slot.parts = parts
         if slot.blocks or self._slots[0] is slot:
             # A flush makes many answers ready in one turn: write them together.
-            self._schedule(self._proceed)
+            self._schedule_proceed()
+
+    def unblock(self, slot: Slot) -> None:
+        """The request of `slot` has taken effect, although its answer is still to come."""
+        if slot.blocks and not slot.filled:
+            slot.blocks = False
+            self._blockers -= 1
+            if not self._closing:
+                self._schedule_proceed()
 
     def close(self) -> None:
         """Hang up, after what was answered already has been written."""
@@ -199,16 +210,12 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         self._transport.abort()
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run `callback` in the next turn of the loop."""
-        self._loop.call_soon(callback)
-
     # The machinery.
 
-    def _schedule(self, callback: Callable[[], None]) -> None:
+    def _schedule_proceed(self) -> None:
         if not self._continue_scheduled:
             self._continue_scheduled = True
-            self._loop.call_soon(callback)
+            self._loop.call_soon(self._proceed)
 
     def _proceed(self) -> None:
         """Write what is ready, then take up the frames that had to wait."""
@@ -234,7 +241,7 @@ class Connection(asyncio.BufferedProtocol):
                 requests += 1
                 size += len(frame)
                 if requests >= limits.turn_requests or size >= limits.turn_bytes:
-                    self._schedule(self._proceed)
+                    self._schedule_proceed()
                     break
                 # What a request can change; the rest of `_may_start` holds for the turn.
                 may_start = not self._blockers and not self._closing and len(slots) < limits.slots

@@ -63,6 +63,11 @@ class GroupCoordinator:
             await self._topics.create_internal(GROUP_TOPIC)
         await self.load()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether every partition of `__consumer_offsets` that there is answers here."""
+        return 0 < self._topics.partition_count(GROUP_TOPIC) == len(self._shards)
+
     async def load(self) -> None:
         """Replay every partition of `__consumer_offsets` that this broker leads, once."""
         for index in range(self._topics.partition_count(GROUP_TOPIC)):
@@ -166,7 +171,7 @@ class GroupCoordinator:
 
         def committed(code: ErrorCode) -> None:
             if code:
-                deferred.fail(_as_coordinator_error(code))
+                deferred.give_up(_as_coordinator_error(code))
             else:
                 deferred.succeed(reply)
 
@@ -193,63 +198,66 @@ class GroupCoordinator:
                 data = memoryview(found.source.read_at(found.position, found.size))
             finally:
                 found.release()
-            offset = _replay_batches(shard, data, partition, offset)
+            next_offset = _replay_batches(shard, data, partition, offset)
+            if next_offset == offset:
+                raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"no batch at offset {offset}")
+            offset = next_offset
             await asyncio.sleep(0)
         return shard
 
 
 class CommitWait(Deferred[R]):
-    """A reply that waits for its records. `fail` hands an error to whoever shapes the response."""
+    """A reply that waits for its records."""
 
-    __slots__ = ("_bucket", "_deadlines", "_on_error")
+    __slots__ = ("_bucket", "_deadlines")
 
     def __init__(self, deadlines: Deadlines, *, blocks: bool) -> None:
         super().__init__(blocks=blocks)
         self._deadlines = deadlines
         self._bucket = -1
-        self._on_error: Callable[[ErrorCode], R] | None = None
+        self.on_abandon = self._stop_waiting
 
     def start(self, timeout_ms: int) -> None:
-        """Give up with REQUEST_TIMED_OUT after `timeout_ms`."""
+        """Give up after `timeout_ms`."""
         self._bucket = self._deadlines.add(timeout_ms, self.expire)
 
-    def or_else(self, on_error: Callable[[ErrorCode], R]) -> Deferred[R]:
-        """How an error is answered."""
-        self._on_error = on_error
-        return self
-
     def succeed(self, reply: R) -> None:
-        self._deadlines.remove(self._bucket, self.expire)
+        self._stop_waiting()
         self.settle(reply)
 
-    def fail(self, code: ErrorCode) -> None:
-        assert self._on_error is not None, "the handler says how errors are answered"
-        self._deadlines.remove(self._bucket, self.expire)
-        self.settle(self._on_error(code))
+    def give_up(self, code: ErrorCode) -> None:
+        """The records may or may not be committed one day; the member has to ask again."""
+        self._stop_waiting()
+        self.fail(KafkaError(code))
 
     def expire(self) -> None:
-        self.fail(ErrorCode.REQUEST_TIMED_OUT)
+        self.give_up(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+
+    def _stop_waiting(self) -> None:
+        self._deadlines.remove(self._bucket, self.expire)
 
 
 def _replay_batches(shard: GroupShard, data: memoryview, partition: Partition, offset: int) -> int:
-    """Replay the whole batches of `data`; returns the offset behind them."""
+    """Replay the whole batches of `data`; returns the offset behind them.
+
+    What cannot be read is passed over and logged, as in Kafka: one bad record must not lock out
+    every group.
+    """
+    most_bytes = partition.log.config.max_message_bytes * 8
     for position, header in iterate_batches(data):
         if not header.is_control:
-            for record in iterate_records(
-                data, position, max_decompressed_bytes=partition.log.config.max_message_bytes * 8
-            ):
-                try:
+            try:
+                for record in iterate_records(data, position, max_decompressed_bytes=most_bytes):
                     if record.key is not None:
                         shard.replay(record.key, record.value)
-                except WireError as error:
-                    # Kafka, too, goes on: one unreadable record must not lock out every group.
-                    logger.error(
-                        "%s-%d offset %d is not a coordinator record: %s",
-                        partition.topic,
-                        partition.index,
-                        record.offset,
-                        error,
-                    )
+            except WireError as error:
+                logger.error(
+                    "%s-%d from offset %d on holds what is no coordinator record: %s",
+                    partition.topic,
+                    partition.index,
+                    header.base_offset,
+                    error,
+                )
         offset = header.next_offset
     return offset
 

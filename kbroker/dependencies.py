@@ -7,7 +7,9 @@ and the network, come from the event loop itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import resource
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +18,10 @@ from typing import Protocol
 from kbroker.cluster.metadata_store import MetadataStore
 from kbroker.flusher import Flusher, ThreadFlusher
 from log.file_system import FileSystem, OsFileSystem
+
+WANTED_FILES = 1 << 20
+FILES_FOR_LOGS = 512
+"""Segments are opened as they are used: clients must leave room for that."""
 
 
 class WallClock(Protocol):
@@ -42,6 +48,8 @@ class Dependencies:
     file_system: FileSystem
     make_flusher: Callable[[str], Flusher]
     open_store: Callable[[str], Awaitable[MetadataStore]]
+    max_connections: int = 1 << 31
+    """What the system allows, less what the logs need."""
 
 
 def system_dependencies(loop: asyncio.AbstractEventLoop) -> Dependencies:
@@ -60,4 +68,16 @@ def system_dependencies(loop: asyncio.AbstractEventLoop) -> Dependencies:
         file_system=OsFileSystem(),
         make_flusher=lambda name: ThreadFlusher(loop, name),
         open_store=open_store,
+        max_connections=max(_file_limit() - FILES_FOR_LOGS, FILES_FOR_LOGS),
     )
+
+
+def _file_limit() -> int:
+    """Open files that the system allows this process, after asking for as many as it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return WANTED_FILES if soft == resource.RLIM_INFINITY else soft

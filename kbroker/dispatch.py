@@ -81,11 +81,14 @@ class Dispatcher:
     ) -> None:
         if isinstance(result, Deferred):
             slot = connection.reserve(blocks=result.blocks, waiting_for=result)
-            result.then(
-                lambda response: connection.fill(
-                    slot, _encode(response, version, correlation_id, connection)
-                )
-            )
+
+            def fill(response: Response | None) -> None:
+                connection.fill(slot, _encode(response, version, correlation_id, connection))
+
+            def fail(error: Exception) -> None:
+                fill(self._error_response(row, request, version, error, connection))
+
+            result.then(fill, on_error=fail, on_effect=lambda: connection.unblock(slot))
             return
         slot = connection.reserve(blocks=True, waiting_for=None)
         self._spawn(
@@ -107,10 +110,7 @@ class Dispatcher:
             response = await work
         except Exception as error:  # noqa: BLE001 - the one place where errors become codes
             response = self._error_response(row, request, version, error, connection)
-        parts: list[Part] = []
-        if response is not None:
-            parts = _encode(response, version, correlation_id, connection)
-        connection.fill(slot, parts)
+        connection.fill(slot, _encode(response, version, correlation_id, connection))
 
     def _refuse(
         self, connection: Connection, api_key: int, version: int, correlation_id: int
@@ -160,10 +160,15 @@ class Dispatcher:
 
 
 def _encode(
-    response: Response, version: int, correlation_id: int, connection: Connection
+    response: Response | None, version: int, correlation_id: int, connection: Connection
 ) -> list[Part]:
-    """The frame of an answer. One that cannot be encoded is our bug: the client is hung up on, so
-    that it neither waits for ever nor takes the next answer for this one."""
+    """The frame of an answer, nothing where there is none (acks=0).
+
+    One that cannot be encoded is our bug: the client is hung up on, so that it neither waits for
+    ever nor takes the next answer for this one.
+    """
+    if response is None:
+        return []
     try:
         return response_frame(response, version, correlation_id)
     except Exception:

@@ -13,7 +13,8 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 from log.flushing import FlushTicket
@@ -44,6 +45,9 @@ class Flusher(Protocol):
 class Flushable(Protocol):
     """A partition as the scheduler sees it."""
 
+    @property
+    def is_stopped(self) -> bool: ...
+
     def prepare_flush(self) -> FlushTicket | None: ...
 
     def complete_flush(self, ticket: FlushTicket) -> None: ...
@@ -60,10 +64,12 @@ class FlushScheduler:
         *,
         call_soon: Callable[[Callable[[], None]], object],
         on_error: Callable[[OSError], None],
+        on_failed_flush: Callable[[OSError], None] | None = None,
     ) -> None:
         self._flusher = flusher
         self._call_soon = call_soon
         self._on_error = on_error
+        self._on_failed_flush = on_failed_flush or on_error
         self._dirty: dict[Flushable, None] = {}
         self._busy = False
 
@@ -96,22 +102,41 @@ class FlushScheduler:
             return
 
         def done(results: FlushResults) -> None:
-            for (partition, ticket), error in zip(prepared, results, strict=True):
-                try:
-                    if error is None:
-                        partition.complete_flush(ticket)
-                        continue
-                    # Never retried: the kernel has marked the pages clean, a second would lie.
-                    partition.fail_flush(ticket, error)
-                except OSError as another:  # removing what the flush made needless
-                    error = another
-                self._on_error(error)
-            if self._dirty:
+            self._complete(
+                iter([(*each, error) for each, error in zip(prepared, results, strict=True)])
+            )
+
+        self._flusher.submit([ticket for _, ticket in prepared], done)
+
+    def _complete(self, outcomes: Iterator[tuple[Flushable, FlushTicket, OSError | None]]) -> None:
+        try:
+            for partition, ticket, error in outcomes:
+                self._complete_one(partition, ticket, error)
+        finally:
+            # Whatever one of them raised, the others are completed, and the next flush starts.
+            rest = next(outcomes, None)
+            if rest is not None:
+                self._call_soon(lambda: self._complete(chain([rest], outcomes)))
+            elif self._dirty:
                 self._start()
             else:
                 self._busy = False
 
-        self._flusher.submit([ticket for _, ticket in prepared], done)
+    def _complete_one(
+        self, partition: Flushable, ticket: FlushTicket, error: OSError | None
+    ) -> None:
+        if partition.is_stopped:
+            ticket.release()  # deleted meanwhile: whether its files are durable is all the same
+            return
+        if error is not None:
+            # Never retried: the kernel has marked the pages clean, a second flush would lie.
+            partition.fail_flush(ticket, error)
+            self._on_failed_flush(error)
+            return
+        try:
+            partition.complete_flush(ticket)
+        except OSError as another:  # removing what the flush made needless
+            self._on_error(another)
 
 
 class ThreadFlusher:

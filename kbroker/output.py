@@ -144,7 +144,7 @@ class OutputQueue:
         """A slice that is small and in the page cache, consumed; else None."""
         if part.size > INLINE_SLICE_BYTES:
             return None
-        data = part.source.read_at_nowait(part.position, part.size)
+        data = _read_nowait(part, part.position, part.size)
         if data is None:
             return None
         if len(data) != part.size:
@@ -190,7 +190,7 @@ class OutputQueue:
         if part.size:
             # The socket is full (or has no descriptor): one buffered chunk makes the transport
             # tell us when there is room again.
-            data = part.source.read_at_nowait(part.position, min(part.size, CHUNK_BYTES))
+            data = _read_nowait(part, part.position, min(part.size, CHUNK_BYTES))
             if data is None:
                 self._read_cold(part)
                 return
@@ -209,11 +209,10 @@ class OutputQueue:
 
     def _is_cached(self, part: FileSlice) -> bool:
         end = part.position + part.size
-        nowait = part.source.read_at_nowait
         for position in range(part.position, end, PROBE_STRIDE_BYTES):
-            if nowait(position, 1) is None:
+            if _read_nowait(part, position, 1) is None:
                 return False
-        return nowait(end - 1, 1) is not None
+        return _read_nowait(part, end - 1, 1) is not None
 
     def _read_cold(self, part: FileSlice) -> None:
         """Read from the disk in a thread; a consumer of old data stalls nobody else."""
@@ -240,6 +239,15 @@ class OutputQueue:
                 self._on_drained()
 
         future.add_done_callback(done)
+
+
+def _read_nowait(part: FileSlice, position: int, size: int) -> bytes | None:
+    """None where the bytes are not in the page cache; none at all where they cannot be read, which
+    ends the connection like a file that is too short."""
+    try:
+        return part.source.read_at_nowait(position, size)
+    except OSError:
+        return b""
 
 
 def _plain_socket(transport: asyncio.Transport) -> int | None:

@@ -27,6 +27,7 @@ class Server:
         loop: asyncio.AbstractEventLoop,
         dispatch: Callable[[memoryview, Connection], None],
         config: BrokerConfig,
+        max_connections: int,
     ) -> None:
         self.memory = ReceiveMemory(
             budget_bytes=config.queued_max_request_bytes,
@@ -41,7 +42,7 @@ class Server:
         self.connections: dict[Connection, None] = {}
         self.bound: list[tuple[Listener, str, int]] = []
         self._loop = loop
-        self._max_connections = config.max_connections
+        self._max_connections = min(config.max_connections, max_connections)
         self._backlog = config.socket_listen_backlog_size
         self._servers: list[asyncio.Server] = []
         self._all_closed: asyncio.Future[None] | None = None
@@ -51,7 +52,8 @@ class Server:
         for listener in listeners:
             server = await self._loop.create_server(
                 lambda listener=listener: Connection(self, listener, self._loop),
-                listener.host or None,
+                # Several sockets could not share a port that the system picks.
+                listener.host or (None if listener.port else "0.0.0.0"),
                 listener.port,
                 backlog=self._backlog,
             )
@@ -75,7 +77,9 @@ class Server:
     def close_idle(self) -> None:
         """Hang up on connections that sent nothing since the last call and wait for nothing."""
         for connection in list(self.connections):
-            if not connection.active and not connection.waiting:
+            if connection.is_closing:
+                connection.abort()  # it had a whole interval to take its answers
+            elif not connection.active and not connection.waiting:
                 connection.close()
             connection.active = False
 

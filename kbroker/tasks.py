@@ -60,4 +60,7 @@ async def every(
     """Run `work` again and again; the interval is read each time, so that it can be changed."""
     while True:
         await asyncio.sleep(max(interval_ms(), LEAST_INTERVAL_MS) / 1000)
-        await work()
+        try:
+            await work()
+        except Exception:
+            logger.exception("upkeep failed; it is tried again")

@@ -20,18 +20,32 @@ class Deferred(Generic[T]):
 
     `blocks` tells the connection whether the request has yet to take effect: a parked Fetch
     blocks the requests behind it, an appended Produce does not (it only keeps its place in line).
+    One that blocks first and waits on afterwards says so with `take_effect`. The value None means
+    that the protocol has no answer here (acks=0).
     """
 
-    __slots__ = ("_callback", "_value", "blocks", "on_abandon", "settled")
+    __slots__ = (
+        "_callback",
+        "_error",
+        "_on_effect",
+        "_on_error",
+        "_value",
+        "blocks",
+        "on_abandon",
+        "settled",
+    )
 
     def __init__(self, *, blocks: bool) -> None:
         self.blocks = blocks
         self.settled = False
         self.on_abandon: Callable[[], None] | None = None
-        self._callback: Callable[[T], None] | None = None
+        self._callback: Callable[[T | None], None] | None = None
+        self._on_effect: Callable[[], None] | None = None
+        self._on_error: Callable[[Exception], None] | None = None
+        self._error: Exception | None = None
         self._value: T | None = None
 
-    def settle(self, value: T) -> None:
+    def settle(self, value: T | None) -> None:
         """Give the answer. A second answer is ignored: a flush and a deadline may race."""
         if self.settled:
             return
@@ -41,15 +55,48 @@ class Deferred(Generic[T]):
         else:
             self._value = value
 
-    def then(self, callback: Callable[[T], None]) -> None:
-        """Call `callback` with the answer, at once if it is there already."""
+    def fail(self, error: Exception) -> None:
+        """There is no answer but this error; whoever waits makes one of it."""
         if self.settled:
-            value, self._value = self._value, None
-            assert value is not None, "a Deferred is settled with a value"
-            callback(value)
+            return
+        self.settled = True
+        if self._callback is None:
+            self._error = error
+            return
+        assert self._on_error is not None, "an error needs somebody to take it"
+        self._on_error(error)
+
+    def guard(self, work: Callable[[], None]) -> None:
+        """Run a callback of ours: what it raises fails this request, and nobody else's."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - handed on to where errors become codes
+            self.fail(error)
+
+    def then(
+        self,
+        callback: Callable[[T | None], None],
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+        on_effect: Callable[[], None] | None = None,
+    ) -> None:
+        """Call `callback` with the answer, or `on_error`, at once if it is there already; and
+        `on_effect` when the request ceases to block."""
+        assert self._callback is None, "one waiter for each Deferred"
+        if not self.settled:
+            self._callback, self._on_error, self._on_effect = callback, on_error, on_effect
+        elif self._error is not None:
+            assert on_error is not None, "an error needs somebody to take it"
+            on_error(self._error)
         else:
-            assert self._callback is None, "one waiter for each Deferred"
-            self._callback = callback
+            callback(self._value)
+
+    def take_effect(self) -> None:
+        """The request has taken effect: those behind it may start, although it is not answered."""
+        if self.blocks and not self.settled:
+            self.blocks = False
+            if self._on_effect is not None:
+                self._on_effect()
 
     def abandon(self) -> None:
         """The client is gone: let the owner unregister what it watches."""
@@ -61,9 +108,11 @@ class Deferred(Generic[T]):
 
 
 class TimerLoop(Protocol):
-    """The two methods of an asyncio loop that deadlines need."""
+    """The methods of an asyncio loop that deadlines need."""
 
     def time(self) -> float: ...
+
+    def call_soon(self, callback: Callable[[], object]) -> object: ...
 
     def call_at(self, when: float, callback: Callable[[], object]) -> object: ...
 
@@ -109,12 +158,14 @@ class Deadlines:
             return  # an earlier timer took over; that one re-arms
         now = int(self._loop.time() * 1000 + 0.5) // DEADLINE_RESOLUTION_MS
         self._armed_for = None
-        for bucket in sorted(self._buckets):
-            if bucket > now:
-                break
-            for callback in self._buckets.pop(bucket, {}):
-                callback()
+        due = [
+            callback
+            for bucket in sorted(self._buckets)
+            if bucket <= now
+            for callback in self._buckets.pop(bucket)
+        ]
         if self._buckets:
-            earliest = min(self._buckets)
-            if self._armed_for is None or earliest < self._armed_for:
-                self._arm(earliest)
+            self._arm(min(self._buckets))
+        # Armed first: a callback that raises ends its own turn of the loop, and nothing else.
+        for callback in due:
+            self._loop.call_soon(callback)

@@ -12,7 +12,6 @@ the answer refers to slices of the segment files.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.fetch_session import FetchContext, FetchPartition, PartitionKey
@@ -36,8 +35,8 @@ READ_COMMITTED = 1
 TOPIC_IDS_SINCE = 13
 EMPTY = b""
 
-MAX_COLD_READS = 1000
-"""Looks into a cold file for one Fetch; then it waits for the disk itself."""
+MAX_COLD_READS = 100
+"""Looks into cold files for one Fetch; then it waits for the disk itself."""
 
 Answers = tuple[list[tuple[FetchPartition, PartitionData]], int, bool]
 
@@ -188,17 +187,20 @@ class ParkedFetch(Deferred[FetchResponse]):
 
     def look_again(self) -> None:
         """A watched partition has more, or has changed."""
-        answers, found, erred = self.fetch.read()
-        if found >= self.fetch.min_bytes or erred:
-            self._finish(answers)
-        else:
-            _release(answers)
+        self.guard(lambda: self._read(self.fetch.min_bytes))
 
     def expire(self) -> None:
         """`max_wait_ms` has passed: answer with what is there."""
-        self._finish(self.fetch.read()[0])
+        self.guard(lambda: self._read(0))
 
-    def _finish(self, answers: list[tuple[FetchPartition, PartitionData]]) -> None:
+    def _read(self, least_bytes: int) -> None:
+        if self.settled:
+            return
+        answers, found, erred = self.fetch.read()
+        if self.settled or not (found >= least_bytes or erred):
+            # Settled: the read itself met a failing disk, which woke everyone who watches.
+            _release(answers)
+            return
         self._stop_watching()
         self.settle(_response(self.fetch, answers))
 
@@ -208,9 +210,59 @@ class ParkedFetch(Deferred[FetchResponse]):
         self.fetch.context.services.deadlines.remove(self.bucket, self.expire)
 
 
+class ColdFetch(Deferred[FetchResponse]):
+    """A Fetch of old data: a thread brings what is looked for into the page cache, so that a
+    consumer that catches up stalls nobody else."""
+
+    __slots__ = ("attempts", "fetch", "max_wait_ms", "parked")
+
+    def __init__(self, fetch: Fetch, cold: ColdRead, max_wait_ms: int) -> None:
+        super().__init__(blocks=True)
+        self.fetch = fetch
+        self.max_wait_ms = max_wait_ms
+        self.attempts = 0
+        self.parked: Deferred[FetchResponse] | None = None
+        self.on_abandon = self._abandon_parked
+        self._warm(cold)
+
+    def _warm(self, cold: ColdRead) -> None:
+        self.attempts += 1
+        file = cold.file
+        file.retain()  # a descriptor number is reused at once: not while a thread uses it
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(None, file.read_at, cold.position, cold.size)
+
+        def done(reading: asyncio.Future[bytes]) -> None:
+            file.release()
+            if not self.settled and not reading.cancelled():
+                # A read error is found again, and answered per partition, by the ordinary path.
+                reading.exception()
+                self.guard(self._read)
+
+        reading.add_done_callback(done)
+
+    def _read(self) -> None:
+        try:
+            result = _answer(
+                self.fetch, self.max_wait_ms, cached_only=self.attempts < MAX_COLD_READS
+            )
+        except ColdRead as cold:
+            self._warm(cold)
+            return
+        if isinstance(result, Deferred):
+            self.parked = result
+            result.then(self.settle, on_error=self.fail)
+        else:
+            self.settle(result)
+
+    def _abandon_parked(self) -> None:
+        if self.parked is not None:
+            self.parked.abandon()
+
+
 def handle(
     context: RequestContext, request: FetchRequest
-) -> FetchResponse | Deferred[FetchResponse] | Coroutine[None, None, FetchResponse | None]:
+) -> FetchResponse | Deferred[FetchResponse]:
     """Read; if that is not enough yet, wait once for `max_wait_ms`, then read again."""
     if request.isolation_level not in (READ_UNCOMMITTED, READ_COMMITTED):
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
@@ -219,31 +271,19 @@ def handle(
         return FetchResponse(throttle_time_ms=0, error_code=sought.error, responses=[])
     fetch = Fetch(context, request, sought)
     try:
-        answers, found, erred = fetch.read(cached_only=True)
+        return _answer(fetch, request.max_wait_ms, cached_only=True)
     except ColdRead as cold:
-        return _read_when_warm(fetch, cold)
-    if found >= request.min_bytes or erred or request.max_wait_ms <= 0 or not answers:
+        return ColdFetch(fetch, cold, request.max_wait_ms)
+
+
+def _answer(
+    fetch: Fetch, max_wait_ms: int, *, cached_only: bool
+) -> FetchResponse | Deferred[FetchResponse]:
+    answers, found, erred = fetch.read(cached_only=cached_only)
+    if found >= fetch.min_bytes or erred or max_wait_ms <= 0 or not answers:
         return _response(fetch, answers)
     _release(answers)
-    return ParkedFetch(fetch, request.max_wait_ms)
-
-
-async def _read_when_warm(fetch: Fetch, cold: ColdRead) -> FetchResponse:
-    """Read old data: a thread brings what is looked for into the page cache, so that a consumer
-    that catches up stalls nobody else. There is data to give, so nothing is waited for."""
-    loop = asyncio.get_running_loop()
-    for _ in range(MAX_COLD_READS):
-        file = cold.file
-        file.retain()  # a descriptor number is reused at once: not while a thread uses it
-        try:
-            await loop.run_in_executor(None, file.read_at, cold.position, cold.size)
-        finally:
-            file.release()
-        try:
-            return _response(fetch, fetch.read(cached_only=True)[0])
-        except ColdRead as another:
-            cold = another
-    return _response(fetch, fetch.read()[0])
+    return ParkedFetch(fetch, max_wait_ms)
 
 
 def _begin(context: RequestContext, request: FetchRequest) -> FetchContext:

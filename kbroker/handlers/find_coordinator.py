@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Coroutine
 
 from kbroker.handler import Handler, RequestContext
-from kbroker.topics import GROUP_TOPIC
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.find_coordinator import (
     Coordinator,
@@ -38,8 +37,7 @@ def handle(
     context: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse | Coroutine[None, None, FindCoordinatorResponse | None]:
     """Answer at once where the offsets topic serves already."""
-    topics = context.services.topics
-    if request.key_type == GROUP and topics.partition_count(GROUP_TOPIC) == 0:
+    if request.key_type == GROUP and not context.services.group_coordinator.is_loaded:
         return _create_then_answer(context, request)
     return _answer(context, request)
 

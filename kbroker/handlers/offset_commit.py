@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from coordinator.group.shard import GroupShard
 from coordinator.outcome import Outcome
-from kbroker.coordination import CommitWait
 from kbroker.handler import Handler, RequestContext
 from kbroker.watch import Deferred
 from wire.errors import ErrorCode
@@ -46,10 +45,7 @@ def handle(
         outcome = shard.handle_offset_commit(known, version=version, now_ms=now_ms)
         return Outcome(outcome.records, _merge(outcome.reply, order, refused))
 
-    result = context.services.group_coordinator.run(request.group_id, commit)
-    if isinstance(result, CommitWait):
-        return result.or_else(lambda code: _all_failed(order, code))
-    return result
+    return context.services.group_coordinator.run(request.group_id, commit)
 
 
 def _known(
@@ -123,7 +119,10 @@ def _merge(
     return OffsetCommitResponse(topics=topics)
 
 
-def _all_failed(topics: list[OffsetCommitRequestTopic], code: ErrorCode) -> OffsetCommitResponse:
+def error_response(
+    request: OffsetCommitRequest, version: int, code: ErrorCode
+) -> OffsetCommitResponse:
+    """Every partition fails with `code`."""
     return OffsetCommitResponse(
         topics=[
             OffsetCommitResponseTopic(
@@ -136,16 +135,9 @@ def _all_failed(topics: list[OffsetCommitRequestTopic], code: ErrorCode) -> Offs
                     for each in topic.partitions
                 ],
             )
-            for topic in topics
+            for topic in request.topics
         ]
     )
-
-
-def error_response(
-    request: OffsetCommitRequest, version: int, code: ErrorCode
-) -> OffsetCommitResponse:
-    """Every partition fails with `code`."""
-    return _all_failed(request.topics, code)
 
 
 HANDLER = Handler(

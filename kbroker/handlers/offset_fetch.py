@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from coordinator.group.offsets import CommittedOffset
 from coordinator.group.shard import GroupShard
-from kbroker.coordination import CommitWait
 from kbroker.handler import Handler, RequestContext
 from kbroker.watch import Deferred
 from wire.errors import ErrorCode, KafkaError
@@ -43,8 +42,24 @@ class PendingOffsetFetch(Deferred[OffsetFetchResponse]):
         self.answers: list[OffsetFetchResponseGroup | None] = [None] * count
         self.remaining = count
 
-    def answered(self, place: int, group: OffsetFetchResponseGroup) -> None:
-        """One group's answer is there."""
+    def wait_for(
+        self,
+        place: int,
+        group: OffsetFetchRequestGroup,
+        answer: OffsetFetchResponseGroup | Deferred[OffsetFetchResponseGroup],
+    ) -> None:
+        """`answer` is, or will be, the answer for `group`."""
+
+        def fail(error: Exception) -> None:
+            code = error.code if isinstance(error, KafkaError) else ErrorCode.UNKNOWN_SERVER_ERROR
+            self._answered(place, _failed(group, code))
+
+        if isinstance(answer, Deferred):
+            answer.then(lambda ready: self._answered(place, ready), on_error=fail)
+        else:
+            self._answered(place, answer)
+
+    def _answered(self, place: int, group: OffsetFetchResponseGroup | None) -> None:
         self.answers[place] = group
         self.remaining -= 1
         if self.remaining == 0:
@@ -62,10 +77,7 @@ def handle(
         return _shape(context.api_version, [])
     for place, group in enumerate(groups):
         answer = _fetch_group(context, group)
-        if isinstance(answer, Deferred):
-            answer.then(lambda ready, place=place: pending.answered(place, ready))  # type: ignore[misc]
-        else:
-            pending.answered(place, answer)
+        pending.wait_for(place, group, answer)
     return pending
 
 
@@ -94,12 +106,9 @@ def _fetch_group(
         )
 
     try:
-        result = context.services.group_coordinator.read(group.group_id, read)
+        return context.services.group_coordinator.read(group.group_id, read)
     except KafkaError as error:
         return _failed(group, error.code)
-    if isinstance(result, CommitWait):
-        return result.or_else(lambda code: _failed(group, code))
-    return result
 
 
 def _topic(

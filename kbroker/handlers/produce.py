@@ -12,7 +12,6 @@ connection, so that the client notices.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.partition import Partition
@@ -57,14 +56,16 @@ Result = ProduceResponse | Deferred[ProduceResponse] | None
 class PendingProduce(Deferred[ProduceResponse]):
     """The answer of a Produce whose appends have yet to become safe."""
 
-    __slots__ = ("bucket", "context", "remaining", "response")
+    __slots__ = ("bucket", "context", "is_complete", "remaining", "response")
 
     def __init__(self, context: RequestContext, response: ProduceResponse) -> None:
         super().__init__(blocks=False)
         self.context = context
         self.response = response
         self.remaining: dict[int, PartitionProduceResponse] = {}
+        self.is_complete = False  # every partition has been appended to, or refused
         self.bucket = -1
+        self.on_abandon = self._stop_waiting
 
     def wait_for(
         self,
@@ -74,7 +75,7 @@ class PendingProduce(Deferred[ProduceResponse]):
         answer: PartitionProduceResponse,
     ) -> None:
         """`answer` holds once `partition` acknowledges the append."""
-        place = len(self.remaining)
+        place = id(answer)
         self.remaining[place] = answer
 
         def acknowledged(code: ErrorCode) -> None:
@@ -83,28 +84,77 @@ class PendingProduce(Deferred[ProduceResponse]):
             del self.remaining[place]
             if code:
                 _set_error(answer, code)
-            if not self.remaining:
-                self.context.services.deadlines.remove(self.bucket, self.expire)
+            if not self.remaining and self.is_complete:
+                self._stop_waiting()
                 self.settle(self.response)
 
         partition.when_acknowledged(result.last_offset, acks, acknowledged)
 
+    def complete(self, timeout_ms: int) -> None:
+        """Nothing more is appended: from here on the answer may leave."""
+        self.is_complete = True
+        if self.remaining:
+            self.bucket = self.context.services.deadlines.add(timeout_ms, self.expire)
+        else:
+            self.settle(self.response)
+
     def expire(self) -> None:
         """`timeout_ms` has passed: what is not safe by now is answered as timed out."""
+        if self.settled:
+            return
         for answer in self.remaining.values():
             _set_error(answer, ErrorCode.REQUEST_TIMED_OUT)
         self.settle(self.response)
 
+    def _stop_waiting(self) -> None:
+        self.context.services.deadlines.remove(self.bucket, self.expire)
 
-def handle(
-    context: RequestContext, request: ProduceRequest
-) -> Result | Coroutine[None, None, ProduceResponse | None]:
+
+class LargeProduce(Deferred[ProduceResponse]):
+    """A Produce whose checksums a thread computes. Until it has appended it blocks its connection,
+    whose own buffer holds the frame; from then on it waits like any other."""
+
+    __slots__ = ("context", "pending", "request")
+
+    def __init__(self, context: RequestContext, request: ProduceRequest) -> None:
+        super().__init__(blocks=True)
+        self.context = context
+        self.request = request
+        self.pending: Deferred[ProduceResponse] | None = None
+        self.on_abandon = self._abandon_pending
+        batches = [
+            data.records
+            for topic in request.topic_data
+            for data in topic.partition_data
+            if data.records is not None
+        ]
+        verifying = asyncio.get_running_loop().run_in_executor(None, _crcs_are_valid, batches)
+        verifying.add_done_callback(lambda done: self.guard(lambda: self._append(done)))
+
+    def _append(self, verified: asyncio.Future[bool]) -> None:
+        if self.settled or verified.cancelled():
+            return  # the client is gone, and so is the frame
+        # A bad checksum is found again, and answered per partition, by the ordinary path.
+        result = _append_all(self.context, self.request, crc_verified=verified.result())
+        if isinstance(result, Deferred):
+            self.pending = result
+            self.take_effect()
+            result.then(self.settle, on_error=self.fail)
+        else:
+            self.settle(result)
+
+    def _abandon_pending(self) -> None:
+        if self.pending is not None:
+            self.pending.abandon()
+
+
+def handle(context: RequestContext, request: ProduceRequest) -> Result:
     """Append every batch, then answer or wait."""
     if request.acks not in ACKS:
         code = ErrorCode.INVALID_REQUIRED_ACKS
         return error_response(request, context.api_version, code)
     if context.frame_bytes > CRC_IN_THREAD_BYTES:
-        return _verify_then_append(context, request)
+        return LargeProduce(context, request)
     return _append_all(context, request, crc_verified=False)
 
 
@@ -168,10 +218,10 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
         if failed:
             context.connection.close()
         return None
-    if pending is not None:
-        pending.bucket = services.deadlines.add(request.timeout_ms, pending.expire)
-        return pending
-    return response
+    if pending is None:
+        return response
+    pending.complete(request.timeout_ms)
+    return pending
 
 
 def _checked_header(records: memoryview, version: int) -> BatchHeader:
@@ -180,27 +230,6 @@ def _checked_header(records: memoryview, version: int) -> BatchHeader:
     if version < ZSTD_SINCE and header.attributes & COMPRESSION_MASK == Compression.ZSTD:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
     return header
-
-
-async def _verify_then_append(
-    context: RequestContext, request: ProduceRequest
-) -> ProduceResponse | None:
-    """The slow path of large frames. It blocks the connection, whose own buffer holds the frame."""
-    batches = [
-        data.records
-        for topic in request.topic_data
-        for data in topic.partition_data
-        if data.records is not None
-    ]
-    loop = asyncio.get_running_loop()
-    valid = await loop.run_in_executor(None, _crcs_are_valid, batches)
-    # A bad checksum is found again, and answered per partition, by the ordinary path.
-    result = _append_all(context, request, crc_verified=valid)
-    if not isinstance(result, Deferred):
-        return result
-    answered: asyncio.Future[ProduceResponse] = loop.create_future()
-    result.then(answered.set_result)
-    return await answered
 
 
 def _crcs_are_valid(batches: list[memoryview]) -> bool:

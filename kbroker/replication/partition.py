@@ -58,6 +58,7 @@ class Partition:
         self.flushes_each_append = log.config.flush_messages == 1
         self._unflushed_since_ms: int | None = None
         self._is_leader = False
+        self.is_stopped = False
         self.apply(record)
 
     # What clients see.
@@ -211,6 +212,7 @@ class Partition:
     def stop(self, code: ErrorCode) -> None:
         """The partition is gone from this broker (deleted, or its disk failed)."""
         self._is_leader = False
+        self.is_stopped = True
         self.fail_waiters(code)
 
     # The rules.

@@ -152,9 +152,9 @@ class ReplicaManager:
         log = directory.logs.get(key)
         if log is None:
             try:
-                log = directory.create_log(
+                (log,) = directory.create_logs(
                     topic.name,
-                    index,
+                    (index,),
                     topic_id=topic.topic_id,
                     config=self._config_of(topic),
                     now_ms=self._clock.now_ms(),
@@ -188,20 +188,23 @@ class ReplicaManager:
 
     def _remove_topic(self, topic: TopicImage) -> None:
         self._topic_names.pop(topic.topic_id, None)
+        stopped = []
         for index in topic.partitions:
             self._unmade.pop((topic.name, index), None)
             partition = self._partitions.pop((topic.name, index), None)
-            if partition is None:
-                continue
-            del self._by_id[topic.topic_id, index]
-            partition.stop(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            try:
-                self._directory.delete_log(topic.name, index, unique_id=random_id(self._random))
-            except OSError as error:
-                # The directory stays as it was: the next start finds it deleted, and finishes.
-                self._on_storage_error(error)
-                continue
-            logger.info("%s-%d was deleted", topic.name, index)
+            if partition is not None:
+                del self._by_id[topic.topic_id, index]
+                partition.stop(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                stopped.append(index)
+        if not stopped:
+            return
+        try:
+            self._directory.delete_logs(topic.name, stopped, unique_id=random_id(self._random))
+        except OSError as error:
+            # A directory that stays as it was: the next start finds it deleted, and finishes.
+            self._on_storage_error(error)
+            return
+        logger.info("%s was deleted with its %d partitions", topic.name, len(stopped))
 
     # Upkeep.
 
@@ -266,7 +269,12 @@ class ReplicaManager:
         """A write or a flush failed. What passes by itself (a full disk, too many open files) does
         no more than refuse; anything else takes the directory offline, because what the kernel has
         dropped it will not report again."""
-        if error.errno in PASSING_ERRORS or self.offline:
+        if error.errno not in PASSING_ERRORS:
+            self.take_offline()
+
+    def take_offline(self) -> None:
+        """Nothing is appended or acknowledged any more."""
+        if self.offline:
             return
         self.offline = True
         for partition in self._partitions.values():

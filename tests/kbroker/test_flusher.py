@@ -37,6 +37,7 @@ class FakePartition:
     durable_end: int = 0
     failed: bool = False
     in_flight: bool = False
+    is_stopped: bool = False
     outcomes: list[str] = field(default_factory=list)
 
     def prepare_flush(self) -> Ticket | None:
