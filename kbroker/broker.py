@@ -75,6 +75,7 @@ class Broker:
         if len(paths) > 1:
             raise StartError("several log.dirs are not served yet: give one")
         path = os.path.abspath(paths[0])
+        await self._bind()
         directory = self._open_directory(path)
         try:
             self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
@@ -141,7 +142,7 @@ class Broker:
         coordinator = self._serve(metadata, topics, controller)
         metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator, tasks))
         await coordinator.load()
-        await self._listen(tasks)
+        await self.server.serve(Dispatcher(self.services, spawn=tasks.spawn).dispatch)
         self._start_upkeep(tasks, controller, metadata)
 
     def _open_directory(self, path: str) -> LogDirectory:
@@ -217,22 +218,19 @@ class Broker:
         )
         return coordinator
 
-    async def _listen(self, tasks: TaskSupervisor) -> None:
-        dispatcher = Dispatcher(self.services, spawn=tasks.spawn)
+    async def _bind(self) -> None:
+        """Take the addresses before anything is written: a taken port leaves nothing behind."""
         self.server = Server(
             loop=self._loop,
-            dispatch=dispatcher.dispatch,
             config=self.config,
             max_connections=self._dependencies.max_connections,
         )
-        for listener in self.services.listeners.opened:
+        for listener in self.config.parsed_listeners().opened:
             try:
-                await self.server.listen([listener])
+                await self.server.bind([listener])
             except OSError as error:
-                reason = os.strerror(error.errno) if error.errno else str(error)
-                raise StartError(
-                    f"cannot listen on {listener.host}:{listener.port}: {reason}"
-                ) from None
+                place = f"{listener.host}:{listener.port}"
+                raise StartError(f"cannot listen on {place}: {_reason(error)}") from None
 
     def _start_upkeep(
         self, tasks: TaskSupervisor, controller: Controller, metadata: MetadataCache
@@ -330,7 +328,7 @@ class Broker:
             self._directory.close(clean=False, high_watermarks={})
         if self._store is not None:
             await self._store.close()
-        if hasattr(self, "server"):
+        if self._logs_are_sound:
             logger.info("stopped%s", "" if clean else " uncleanly: the next start checks the logs")
 
 
@@ -380,3 +378,10 @@ async def _run(config: BrokerConfig) -> int:
         print(f"kbroker: {broker.failure}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def _reason(error: OSError) -> str:
+    """Why, in the system's words; a name that cannot be resolved has its own numbers."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -18,6 +18,9 @@ DRAIN_TIMEOUT_S = 3
 """How long a stop waits for clients that are slow to take their answers."""
 
 
+Dispatch = Callable[[memoryview, Connection], None]
+
+
 class Server:
     """Accepts connections; owns the memory that they receive into."""
 
@@ -25,7 +28,6 @@ class Server:
         self,
         *,
         loop: asyncio.AbstractEventLoop,
-        dispatch: Callable[[memoryview, Connection], None],
         config: BrokerConfig,
         max_connections: int,
     ) -> None:
@@ -38,17 +40,17 @@ class Server:
             turn_requests=config.kbroker_turn_requests,
             turn_bytes=config.kbroker_turn_bytes,
         )
-        self.dispatch = dispatch
         self.connections: dict[Connection, None] = {}
         self.bound: list[tuple[Listener, str, int]] = []
         self._loop = loop
         self._max_connections = min(config.max_connections, max_connections)
         self._backlog = config.socket_listen_backlog_size
+        self._dispatch: Dispatch | None = None
         self._servers: list[asyncio.Server] = []
         self._all_closed: asyncio.Future[None] | None = None
 
-    async def listen(self, listeners: Iterable[Listener]) -> None:
-        """Bind every listener; OSError when an address cannot be had."""
+    async def bind(self, listeners: Iterable[Listener]) -> None:
+        """Take every address, without serving anybody yet; OSError when one cannot be had."""
         for listener in listeners:
             server = await self._loop.create_server(
                 lambda listener=listener: Connection(self, listener, self._loop),
@@ -56,11 +58,22 @@ class Server:
                 listener.host or (None if listener.port else "0.0.0.0"),
                 listener.port,
                 backlog=self._backlog,
+                start_serving=False,
             )
             self._servers.append(server)
             sockets = server.sockets
             host, port = sockets[0].getsockname()[:2] if sockets else ("", listener.port)
             self.bound.append((listener, listener.host or str(host), int(port)))
+
+    async def serve(self, dispatch: Dispatch) -> None:
+        """Accept clients; their requests go to `dispatch`."""
+        self._dispatch = dispatch
+        for server in self._servers:
+            await server.start_serving()
+
+    def dispatch(self, frame: memoryview, connection: Connection) -> None:
+        assert self._dispatch is not None, "nobody is accepted before `serve`"
+        self._dispatch(frame, connection)
 
     def opened(self, connection: Connection) -> bool:
         if len(self.connections) >= self._max_connections:

@@ -55,6 +55,8 @@ async def _create(context: RequestContext, request: CreateTopicsRequest) -> Crea
         else:
             results[new.name] = _created(context, answer)
             if not request.validate_only and not _is_served(context, answer):
+                # Undone, so that the client may simply ask again.
+                await context.services.topics.delete(answer.topic_id)
                 refusal = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "the disk refused a partition")
                 results[new.name] = _refused(new.name, refusal)
     return CreateTopicsResponse(throttle_time_ms=0, topics=list(results.values()))

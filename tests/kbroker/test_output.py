@@ -181,13 +181,6 @@ def test_a_small_slice_past_the_end_of_its_file_ends_the_connection(loop) -> Non
     assert bytes(way.transport.received) in (b"", b"head")
 
 
-HANGS = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="drain() goes on with an aborted transport and never ends",
-)
-
-
 def test_a_large_slice_past_the_end_of_its_file_ends_the_connection(loop) -> None:
     way = Way(loop)
     source = BytesSource(b"x" * 100_000)

@@ -74,11 +74,6 @@ def values(client: RawClient, topic: str = "orders") -> list[bytes]:
 
 # Full.
 
-full_disk_ends_it = pytest.mark.xfail(
-    reason="a topic that finds no room for its directory ends the broker", raises=Disconnected
-)
-
-
 @pytest.mark.parametrize("acks", [1, -1])
 def test_a_full_disk_refuses_records_serves_readers_and_goes_on_when_there_is_room(scene, acks):
     with scene.broker() as broker, RawClient(broker.address) as client:
@@ -123,7 +118,6 @@ def test_an_idempotent_producer_goes_on_with_the_sequence_that_was_refused(scene
         assert values(client) == [b"before", b"one", b"two", b"three"]
 
 
-@full_disk_ends_it
 def test_a_topic_that_finds_no_room_is_refused_or_comes_later_but_harms_nobody(scene):
     with scene.broker() as broker, RawClient(broker.address) as client:
         scene.fill(broker)
