@@ -1,11 +1,14 @@
 """Writing the checkpoints of a data directory: only what changed, and even on a full disk.
 
 What to write is gathered in the owner's thread (`gather`, no I/O), and written (`write`) there or,
-one at a time, in another. Counterparts: `log.checkpoints` (formats), `log.log_directory` (when).
+one at a time, in another. The files know partitions by name only, as Kafka's do, so a name must be
+gone from them before it gets a new owner (`forget`). Counterparts: `log.checkpoints` (formats),
+`log.log_directory` (when).
 """
 
 import errno
 import logging
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_STARTS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
+OFFSET_FILES = (LOG_STARTS, RECOVERY_POINTS, HIGH_WATERMARKS)
 RESERVE = ".kbroker_reserve"
 RESERVE_BYTES = 1 << 20
 """Given up when the disk is full, so that checkpoints and a clean shutdown still find room."""
@@ -33,39 +37,72 @@ RESERVE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFile:
-    """One file to write: `offsets` of all partitions, or one's `epochs` and their change count."""
+    """One file to write: `offsets` of all partitions, or one's `epochs` and their change count.
+
+    `generation` is the writer's at the time of gathering: what was gathered before a `forget` is
+    not written after it.
+    """
 
     path: str
     data: bytes
+    generation: int
     offsets: dict[TopicPartition, int] | None = None
     epochs: LeaderEpochs | None = None
     change_count: int = 0
 
 
 class CheckpointWriter:
-    """The checkpoints of the directory `path`. Mutable: it knows what it has written."""
+    """The checkpoints of the directory `path`. Mutable.
+
+    `_written` are the offsets that each file durably holds, `_possible` the partitions that it may
+    hold, if writing it was begun and not finished. While a thread is in `write`, the owner may call
+    `forget` and nothing else: `_lock` keeps them apart, a file at a time.
+    """
 
     def __init__(self, file_system: FileSystem, path: str) -> None:
         self.file_system = file_system
         self.path = path
-        self._written: dict[str, dict[TopicPartition, int]] = {}
+        paths = [f"{path}/{name}" for name in OFFSET_FILES]
+        self._written: dict[str, dict[TopicPartition, int] | None] = dict.fromkeys(paths)
+        self._possible: dict[str, set[TopicPartition]] = {each: set() for each in paths}
         self._kept: dict[str, dict[TopicPartition, int]] = {}
+        self._generation = 0
+        self._lock = threading.Lock()
 
     def read_offsets(self, name: str) -> dict[TopicPartition, int]:
         """One of the three; empty if it is missing. Raises `CheckpointError`, OSError."""
         path = f"{self.path}/{name}"
         if not self.file_system.exists(path):
             return {}
-        return decode_offsets(self.file_system.read_file(path), path)
+        offsets = decode_offsets(self.file_system.read_file(path), path)
+        self._written[path], self._possible[path] = dict(offsets), set(offsets)
+        return offsets
 
     def keep(self, name: str, offsets: dict[TopicPartition, int]) -> None:
         """Go on writing these into the checkpoint `name`: of partitions that are not open."""
         self._kept[name] = offsets
 
-    def forget(self, key: TopicPartition) -> None:
-        """The partition is no longer there to be kept."""
-        for offsets in self._kept.values():
-            offsets.pop(key, None)
+    def forget(self, keys: Iterable[TopicPartition]) -> None:
+        """Make sure, durably, that no file speaks of these partitions, nor will. Raises OSError.
+
+        A topic made anew under an old name would otherwise start, after a crash, from the log start
+        and the recovery point of the old one, and lose what was acknowledged. Costs nothing for a
+        name that is in no file; else it may wait for one file that a thread is writing.
+        """
+        keys = set(keys)
+        if all(possible.isdisjoint(keys) for possible in self._possible.values()):
+            return
+        with self._lock:
+            self._generation += 1
+            for offsets in self._kept.values():
+                _remove_keys(offsets, keys)
+            for path, possible in self._possible.items():
+                if possible.isdisjoint(keys):
+                    continue
+                offsets = dict(self._written[path] or {})
+                _remove_keys(offsets, keys)
+                self.write_file(path, encode_offsets(offsets))
+                self._written[path], self._possible[path] = offsets, set(offsets)
 
     def gather(
         self,
@@ -80,6 +117,7 @@ class CheckpointWriter:
             CheckpointFile(
                 f"{log.directory}/{LEADER_EPOCHS}",
                 encode_epochs(log.leader_epochs.entries),
+                self._generation,
                 epochs=log.leader_epochs,
                 change_count=log.leader_epochs.change_count,
             )
@@ -98,26 +136,35 @@ class CheckpointWriter:
         ):
             path = f"{self.path}/{name}"
             offsets |= self._kept.get(name, {})
-            if self._written.get(path) != offsets:
-                files.append(CheckpointFile(path, encode_offsets(offsets), offsets=offsets))
+            if self._written[path] != offsets:
+                self._possible[path] |= offsets.keys()
+                data = encode_offsets(offsets)
+                files.append(CheckpointFile(path, data, self._generation, offsets=offsets))
         return files
 
     def write(self, files: Iterable[CheckpointFile]) -> None:
         """Write them, durable on return; OSError.
 
-        The directory of a partition that was deleted in between is passed over.
+        The directory of a partition that was deleted in between is passed over, and everything if
+        a name got a new owner in between: the next round writes what holds then.
         """
         for file in files:
-            try:
-                self.write_file(file.path, file.data)
-            except FileNotFoundError:
-                if self.file_system.exists(parent_directory(file.path)):
-                    raise
-                continue
-            if file.offsets is not None:
-                self._written[file.path] = file.offsets
-            if file.epochs is not None:
-                file.epochs.note_written(file.change_count)
+            with self._lock:
+                if file.generation == self._generation:
+                    self._write_gathered(file)
+
+    def _write_gathered(self, file: CheckpointFile) -> None:
+        try:
+            self.write_file(file.path, file.data)
+        except FileNotFoundError:
+            if self.file_system.exists(parent_directory(file.path)):
+                raise
+            return
+        if file.offsets is not None:
+            self._written[file.path] = file.offsets
+            self._possible[file.path] = set(file.offsets)
+        if file.epochs is not None:
+            file.epochs.note_written(file.change_count)
 
     def write_file(self, path: str, data: bytes) -> None:
         """Write one file, durable on return; a full disk gives up the reserve first. OSError."""
@@ -159,3 +206,8 @@ def read_or_reset(writer: CheckpointWriter, name: str) -> tuple[dict[TopicPartit
     except CheckpointError as error:
         logger.warning("%s: every partition is checked from its start", error)
         return {}, False
+
+
+def _remove_keys(offsets: dict[TopicPartition, int], keys: Iterable[TopicPartition]) -> None:
+    for key in keys:
+        offsets.pop(key, None)

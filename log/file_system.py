@@ -101,8 +101,11 @@ class FileSystem(Protocol):
 
     def status(self, path: str) -> FileStatus: ...
 
-    def make_directory(self, path: str) -> None:
-        """Create it and its parents where missing; each new entry is durable on return."""
+    def make_directory(self, path: str, *, durable: bool = True) -> None:
+        """Create it and its parents where missing; each new entry is durable on return.
+
+        With `durable` False the caller syncs the last parent, once for several directories.
+        """
         ...
 
     def rename(self, old: str, new: str) -> None:
@@ -288,7 +291,8 @@ class OsFileSystem:
         status = os.stat(path)
         return FileStatus(status.st_size, status.st_mtime_ns // 1_000_000)
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str, *, durable: bool = True) -> None:
+        wanted = path
         missing = []
         while path and not os.path.isdir(path):
             missing.append(path)
@@ -296,7 +300,8 @@ class OsFileSystem:
         for directory in reversed(missing):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(directory, 0o755)
-            self.sync_directory(parent_directory(directory))
+            if durable or directory != wanted:
+                self.sync_directory(parent_directory(directory))
 
     def rename(self, old: str, new: str) -> None:
         os.replace(old, new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from dataclasses import dataclass
 
 from log.file_system import File, FileSystem, write_atomically
@@ -15,6 +16,24 @@ from log.segment import Segment
 from log.segments import Segments
 
 logger = logging.getLogger(__name__)
+
+
+class DirectoryName:
+    """Whether the name of a log's directory is still its own: a deleted topic gives it up, and one
+    made anew takes it over. Mutable; `lock` is held while the name is used in a thread.
+    """
+
+    __slots__ = ("is_given_up", "lock", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.is_given_up = False
+        self.lock = threading.Lock()
+
+    def give_up(self) -> None:
+        """On return no thread uses the name, nor will."""
+        with self.lock:
+            self.is_given_up = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +44,14 @@ class FlushTicket:
 
     `truncation_count` and `directory_changes` say which state of the log the ticket speaks of.
     `snapshots` are `(path, content)` of the producer state at the rolls since the last flush.
+    Of a log that was deleted meanwhile only the open files are flushed.
     """
 
     file_system: FileSystem
     files: tuple[File, ...]
     sealed: tuple[Segment, ...]
-    directory: str | None
+    directory: DirectoryName
+    directory_is_changed: bool
     snapshots: tuple[tuple[str, bytes], ...]
     end_offset: int
     truncation_count: int
@@ -40,9 +61,15 @@ class FlushTicket:
         """Make everything durable. An OSError is final: never retried, see `fail_flush`."""
         for file in self.files:
             file.flush()
-        if self.directory is not None:
+        if self.directory_is_changed or self.snapshots:
+            with self.directory.lock:
+                if not self.directory.is_given_up:
+                    self._sync_names()
+
+    def _sync_names(self) -> None:
+        if self.directory_is_changed:
             # After the files: the entry of a new segment must not outlive its old segment's tail.
-            self.file_system.sync_directory(self.directory)
+            self.file_system.sync_directory(self.directory.path)
         for path, data in self.snapshots:
             try:
                 write_atomically(self.file_system, path, data)
@@ -84,7 +111,7 @@ class Flushing:
         self.failed: OSError | None = None
         self.snapshots: list[tuple[str, bytes]] = []
         self._file_system = file_system
-        self._directory = directory
+        self._directory = DirectoryName(directory)
         self._segments = segments
         self._truncation_count = 0
         self._synced_directory_changes = 0
@@ -105,7 +132,8 @@ class Flushing:
             self._file_system,
             tuple(files),
             tuple(segments.unflushed),
-            self._directory if changes != self._synced_directory_changes else None,
+            self._directory,
+            changes != self._synced_directory_changes,
             snapshots,
             end_offset,
             self._truncation_count,
@@ -142,4 +170,10 @@ class Flushing:
         """Tickets that are under way do not count any more."""
         self._truncation_count += 1
         self.recovery_point = min(self.recovery_point, end_offset)
+        self.snapshots.clear()
+
+    def give_up(self, reason: OSError) -> None:
+        """The log was deleted: tickets under way touch no name any more, and there is no other."""
+        self._directory.give_up()
+        self.failed = reason
         self.snapshots.clear()

@@ -74,11 +74,6 @@ class IndexFile:
             self._file = self._file_system.open(self.path, create=True)
         return self._file
 
-    def renamed(self, path: str) -> None:
-        self.path = path
-        if self._file is not None:
-            self._file.path = path
-
     def close(self) -> None:
         """Close the descriptor; the next use opens it again. What waits must be written before."""
         assert not self._pending

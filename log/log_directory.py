@@ -2,12 +2,12 @@
 
 The layout is Kafka's: `.lock`, `meta.properties`, three offset checkpoints, `.kafka_cleanshutdown`,
 and a directory `<topic>-<n>` per partition. Counterparts: `log.checkpoints` (the files' formats),
-`log.checkpoint_writer` (when they lag), `log.partition_log` (one partition), `log.directory_names`.
+`log.checkpoint_writer` (when they lag), `log.partition_log` (one partition), `log.directory_names`,
+`log.partition_directory` (whose a partition's directory is).
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 from log import directory_names
 from log.checkpoint_writer import (
@@ -23,13 +23,18 @@ from log.checkpoints import (
     MetaProperties,
     TopicPartition,
     decode_meta_properties,
-    decode_partition_metadata,
     encode_clean_shutdown,
     encode_meta_properties,
-    encode_partition_metadata,
 )
 from log.file_system import FileSystem, Lock, write_atomically
 from log.log_config import LogConfig
+from log.partition_directory import (
+    StrayPartition,
+    find_stray,
+    holds_records,
+    make_directories,
+    remove_directories,
+)
 from log.partition_log import PartitionLog
 
 logger = logging.getLogger(__name__)
@@ -37,22 +42,10 @@ logger = logging.getLogger(__name__)
 LOCK = ".lock"
 META_PROPERTIES = "meta.properties"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
-PARTITION_METADATA = "partition.metadata"
 
 
 class LogDirectoryError(ValueError):
     """The directory cannot be used; the message is one line for the person who started us."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrayPartition:
-    """A directory that is no partition of a topic known now. It is left alone, and not opened."""
-
-    directory: str
-    topic: str
-    partition: int
-    topic_id: bytes | None
-    reason: str
 
 
 class LogDirectory:
@@ -154,6 +147,9 @@ class LogDirectory:
         log_starts, starts_are_sound = read_or_reset(self.checkpoints, LOG_STARTS)
         self.high_watermarks, marks_are_sound = read_or_reset(self.checkpoints, HIGH_WATERMARKS)
         clean = self.was_clean and points_are_sound and starts_are_sound and marks_are_sound
+        if not clean:
+            # The names that a killed process left may not be durable yet, and records rely on them.
+            self.file_system.sync_directory(self.path)
         for name in self.file_system.list_directory(self.path):
             directory = f"{self.path}/{name}"
             if directory_names.is_deleted(name):
@@ -162,7 +158,7 @@ class LogDirectory:
             key = directory_names.parse(name)
             if key is None or not self.file_system.is_directory(directory):
                 continue
-            stray = self._check_partition(key, directory, topic_id_of(key[0]))
+            stray = find_stray(self.file_system, directory, key, topic_id_of(key[0]))
             if stray is not None:
                 logger.warning("%s is not opened: %s", directory, stray.reason)
                 self.strays[key] = stray
@@ -193,67 +189,99 @@ class LogDirectory:
             )
         self._is_complete = True
 
-    def create_log(
-        self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig, now_ms: int
-    ) -> PartitionLog:
-        """Make and open a partition, durable on return but for its (absent) records.
+    def create_logs(
+        self,
+        topic: str,
+        partitions: Sequence[int],
+        *,
+        topic_id: bytes,
+        config: LogConfig,
+        now_ms: int,
+    ) -> list[PartitionLog]:
+        """Make and open partitions, durable on return but for their (absent) records: all or none.
 
-        A stray directory of the same name is moved aside. Raises OSError.
+        A stray directory of the same name is moved aside, and no checkpoint speaks of an earlier
+        owner of the name any more. Raises OSError.
         """
-        key = topic, partition
-        assert key not in self.logs, f"{topic}-{partition} exists"
-        directory = f"{self.path}/{directory_names.of_partition(topic, partition)}"
-        stray = self.strays.pop(key, None)
-        if stray is not None:
-            self.checkpoints.forget(key)
-            aside = directory_names.of_stray(topic, partition, stray.topic_id)
-            self.file_system.rename(stray.directory, f"{self.path}/{aside}")
-        self.file_system.make_directory(directory)
-        # The id comes before any record: records without it belong to nobody.
-        data = encode_partition_metadata(topic_id)
-        write_atomically(self.file_system, f"{directory}/{PARTITION_METADATA}", data)
-        self.high_watermarks.pop(key, None)
-        log = PartitionLog.open(
-            self.file_system,
-            directory,
-            topic=topic,
-            partition=partition,
-            topic_id=topic_id,
-            config=config,
-            recovery_point=0,
-            log_start_offset=0,
-            high_watermark=0,
-            clean=True,
-            now_ms=now_ms,
-        )
-        self.logs[key] = log
-        return log
-
-    def delete_log(self, topic: str, partition: int, *, unique_id: bytes) -> None:
-        """Close a partition and rename its directory, durably: it cannot come back.
-
-        The bytes go with `remove_deleted`, or at the next start. Raises OSError.
-        """
-        log = self.logs.pop((topic, partition))
-        self.high_watermarks.pop((topic, partition), None)
+        keys = [(topic, partition) for partition in partitions]
+        assert self.logs.keys().isdisjoint(keys), f"{topic} has some of {partitions}"
+        self.checkpoints.forget(keys)
+        for key in keys:
+            self.high_watermarks.pop(key, None)
+            self._move_aside(key)
+        names = [directory_names.of_partition(*key) for key in keys]
+        directories = [f"{self.path}/{name}" for name in names]
+        make_directories(self.file_system, self.path, directories, topic_id)
+        logs: list[PartitionLog] = []
         try:
-            log.close()
-        except OSError as error:
-            logger.warning(
-                "%s-%d is deleted although closing it failed: %s", topic, partition, error
-            )
-        deleted = f"{self.path}/{directory_names.of_deleted(topic, partition, unique_id)}"
-        self.file_system.rename(log.directory, deleted)
+            for key, directory in zip(keys, directories, strict=True):
+                log = PartitionLog.open(
+                    self.file_system,
+                    directory,
+                    topic=topic,
+                    partition=key[1],
+                    topic_id=topic_id,
+                    config=config,
+                    recovery_point=0,
+                    log_start_offset=0,
+                    high_watermark=0,
+                    clean=True,
+                    now_ms=now_ms,
+                )
+                logs.append(log)
+        except OSError:
+            for log in logs:
+                log.segments.close()
+            remove_directories(self.file_system, directories)
+            raise
+        self.logs.update(zip(keys, logs, strict=True))
+        return logs
+
+    def _move_aside(self, key: TopicPartition) -> None:
+        directory = f"{self.path}/{directory_names.of_partition(*key)}"
+        if key not in self.strays:
+            if not self.file_system.exists(directory):
+                return
+            if not holds_records(self.file_system, directory):
+                return  # what an earlier attempt could not remove
+        topic_id = self.strays[key].topic_id if key in self.strays else None
+        aside = directory_names.of_stray(*key, topic_id)
+        self.file_system.rename(directory, f"{self.path}/{aside}")
+        self.strays.pop(key, None)
+
+    def delete_logs(self, topic: str, partitions: Sequence[int], *, unique_id: bytes) -> None:
+        """Rename the directories of partitions, durably: they cannot come back. Nothing is flushed.
+
+        The bytes go with `remove_deleted`, or at the next start. Raises OSError, when all were
+        tried; a directory that kept its name is a stray then.
+        """
+        failed: OSError | None = None
+        for partition in partitions:
+            key = topic, partition
+            log = self.logs.pop(key)
+            self.high_watermarks.pop(key, None)
+            directory = log.directory
+            deleted = f"{self.path}/{directory_names.of_deleted(*key, unique_id)}"
+            try:
+                log.discard(deleted)
+            except OSError as error:
+                failed = error
+                reason = "deleting it failed"
+                self.strays[key] = StrayPartition(directory, *key, log.topic_id, reason)
+                continue
+            self.deleted_directories.append(deleted)
         self.file_system.sync_directory(self.path)
-        self.deleted_directories.append(deleted)
+        if failed is not None:
+            raise failed
 
     def delete_stray(self, topic: str, partition: int, *, unique_id: bytes) -> None:
-        """Rename a stray whose topic was deleted, as `delete_log` does. Raises OSError."""
-        stray = self.strays.pop((topic, partition))
+        """Rename a stray whose topic was deleted, as `delete_logs` does. Raises OSError."""
+        stray = self.strays[topic, partition]
         deleted = f"{self.path}/{directory_names.of_deleted(topic, partition, unique_id)}"
         self.file_system.rename(stray.directory, deleted)
-        self.file_system.sync_directory(self.path)
+        del self.strays[topic, partition]
         self.deleted_directories.append(deleted)
+        self.file_system.sync_directory(self.path)
 
     def remove_deleted(self) -> None:
         """Free the space of deleted partitions. May take long, and may run in a thread."""
@@ -313,33 +341,6 @@ class LogDirectory:
     def _write_clean_shutdown(self, high_watermarks: Mapping[TopicPartition, int]) -> None:
         self.write_checkpoints(high_watermarks)
         self.checkpoints.write_file(f"{self.path}/{CLEAN_SHUTDOWN}", encode_clean_shutdown())
-
-    def _check_partition(
-        self, key: TopicPartition, directory: str, expected: bytes | None
-    ) -> StrayPartition | None:
-        """None if the directory is the partition that it is called; its id is added if missing."""
-        path = f"{directory}/{PARTITION_METADATA}"
-        found = None
-        if self.file_system.exists(path):
-            try:
-                found = decode_partition_metadata(self.file_system.read_file(path), path)
-            except CheckpointError as error:
-                return StrayPartition(directory, *key, None, str(error))
-        if expected is None:
-            return StrayPartition(directory, *key, found, f"there is no topic {key[0]}")
-        if found is None and self._has_records(directory):
-            return StrayPartition(directory, *key, None, f"{PARTITION_METADATA} is missing")
-        if found is None:
-            # Creation was interrupted.
-            write_atomically(self.file_system, path, encode_partition_metadata(expected))
-        elif found != expected:
-            return StrayPartition(directory, *key, found, f"it belongs to an earlier {key[0]}")
-        return None
-
-    def _has_records(self, directory: str) -> bool:
-        names = self.file_system.list_directory(directory)
-        logs = [f"{directory}/{name}" for name in names if name.endswith(".log")]
-        return any(self.file_system.status(path).size for path in logs)
 
 
 def _read_meta(

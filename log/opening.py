@@ -17,6 +17,7 @@ from log.loading import load_segments
 from log.log_config import LogConfig
 from log.producer_state import ProducerState
 from log.recovery import Recovery, check_end, recover, restore_producers, trusted_end
+from log.segment import ASIDE_SUFFIX
 from log.segments import Segments
 
 logger = logging.getLogger(__name__)
@@ -78,8 +79,7 @@ def open_log(
         check_end(recovery, end_offset, clean=is_trusted)
     start_offset = recovery.log_start_offset
     if start_offset > end_offset:
-        # Everything that is left lies below the log start.
-        segments.start_over(start_offset)
+        _start_behind(recovery, end_offset)
         recovery.producer_state.end_offset = end_offset = start_offset
     leader_epochs.truncate_from_end(end_offset)
     leader_epochs.truncate_from_start(start_offset)
@@ -96,6 +96,29 @@ def open_log(
         end_offset,
         durable_end,
     )
+
+
+def _start_behind(recovery: Recovery, end_offset: int) -> None:
+    """Begin at the checkpointed log start, although all that was found ends before it.
+
+    A crash leaves this where retention or DeleteRecords had gone further than what was written of
+    the log. Offsets below the start may have been read already: they are not given out again. But
+    a checkpoint's word alone destroys no record: sound ones are kept, as files that nobody loads.
+    """
+    start_offset = recovery.log_start_offset
+    if not recovery.segments.size_bytes:
+        recovery.segments.start_over(start_offset)
+        return
+    logger.error(
+        "%s starts at offset %d, but only records up to %d were found: their files in %s are set "
+        "aside as *%s, to be removed by hand if they are of no use",
+        recovery.name,
+        start_offset,
+        end_offset,
+        recovery.directory,
+        ASIDE_SUFFIX,
+    )
+    recovery.segments.set_aside(start_offset)
 
 
 def _load_epochs(

@@ -9,6 +9,8 @@ Deliberately not here: the high watermark, which is the replicas' (`kbroker.repl
 
 from __future__ import annotations
 
+import errno
+
 from log import lookup
 from log.file_system import FileSystem
 from log.flushing import Flushing, FlushTicket
@@ -448,3 +450,14 @@ class PartitionLog:
                 self._writer.finish(self.log_start_offset)
         finally:
             self.segments.close()
+
+    def discard(self, deleted: str) -> None:
+        """Rename the directory of a deleted partition and let go of its files; nothing is flushed.
+
+        Raises OSError if it keeps its name. Slices in flight keep their files open.
+        """
+        self.flushing.give_up(OSError(errno.ENOENT, f"{self.name} was deleted"))
+        self.segments.close()
+        self.file_system.rename(self.directory, deleted)
+        self.directory = deleted
+        self.segments.moved(deleted)

@@ -27,6 +27,7 @@ INDEX_SUFFIX = ".index"
 TIME_INDEX_SUFFIX = ".timeindex"
 TRANSACTION_INDEX_SUFFIX = ".txnindex"
 DELETED_SUFFIX = ".deleted"
+ASIDE_SUFFIX = ".aside"
 SUFFIXES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
 # An index entry holds 4 bytes, of which Kafka uses 31 bits, for an offset.
 MAX_RELATIVE_OFFSET = (1 << 31) - 1
@@ -382,17 +383,34 @@ class Segment:
         self.time_index.file.drop()
         self.forget()
 
+    def moved(self, directory: str) -> None:
+        """The directory has another name; the files are closed. Nothing is looked for under the
+        old name, which may be another partition's by now.
+        """
+        self._directory = directory
+        self.offset_index.file.path = self.path(INDEX_SUFFIX)
+        self.time_index.file.path = self.path(TIME_INDEX_SUFFIX)
+        self.transaction_index.path = self.path(TRANSACTION_INDEX_SUFFIX)
+
+    def set_aside(self) -> None:
+        """Let go of the files and rename them to `.aside`: kept for a person, loaded by nobody."""
+        self._rename(ASIDE_SUFFIX)
+
     def delete(self) -> list[str]:
         """Rename the files to `.deleted` and let go of them; the paths to remove later.
 
         Slices that were handed out stay readable: they hold the file.
         """
+        return self._rename(DELETED_SUFFIX)
+
+    def _rename(self, added: str) -> list[str]:
         self.drop()
         paths = []
         for suffix in SUFFIXES:
+            path = self.path(suffix)
             with contextlib.suppress(FileNotFoundError):
-                self._file_system.rename(self.path(suffix), self.path(suffix) + DELETED_SUFFIX)
-                paths.append(self.path(suffix) + DELETED_SUFFIX)
+                self._file_system.rename(path, path + added)
+                paths.append(path + added)
         return paths
 
 

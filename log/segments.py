@@ -126,6 +126,15 @@ class Segments:
         self._file_system.sync_directory(self._directory)
         self.create(base_offset, now_ms=0)
 
+    def set_aside(self, base_offset: int) -> None:
+        """As `start_over`, but the files are kept beside, where nothing loads or removes them."""
+        for segment in self._segments[::-1]:
+            segment.set_aside()
+        self._segments, self._bases, self._warm, self.unflushed = [], [], [], []
+        self._file_system.sync_directory(self._directory)
+        self.directory_changes += 1
+        self.create(base_offset, now_ms=0)
+
     def remove_deleted(self, *, now_ms: int, delay_ms: int) -> None:
         """Remove renamed files once this many milliseconds have passed since the first call."""
         keep: list[tuple[int | None, str]] = []
@@ -143,3 +152,9 @@ class Segments:
         """Let go of all files; what indexes hold back is lost unless the segment is sealed."""
         for segment in self._segments:
             segment.drop()
+
+    def moved(self, directory: str) -> None:
+        """The directory of these closed segments has another name now."""
+        self._directory = directory
+        for segment in self._segments:
+            segment.moved(directory)

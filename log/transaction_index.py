@@ -87,11 +87,6 @@ class TransactionIndex:
             self.exists = True
         return self._file
 
-    def renamed(self, path: str) -> None:
-        self.path = path
-        if self._file is not None:
-            self._file.path = path
-
     def forget(self) -> None:
         if self._file is not None:
             self._file.close()

@@ -175,16 +175,18 @@ class SimulatedDisk:
             return FileStatus(0, 0)
         return FileStatus(len(node.content), node.modified_ms)
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str, *, durable: bool = True) -> None:
         self.check("make_directory", path)
         directory = self._root
-        for name in _names_of(path):
+        names = _names_of(path)
+        for depth, name in enumerate(names, 1):
             node = directory.entries.get(name)
             if node is None:
                 self.begin_change(path)
                 node = DirectoryNode()
                 self._names.change((directory, name, node))
-                self._names.sync(directory)
+                if durable or depth < len(names):
+                    self._names.sync(directory)
             if isinstance(node, FileNode):
                 raise _error(errno.ENOTDIR, path)
             directory = node

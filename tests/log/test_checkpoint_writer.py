@@ -8,6 +8,7 @@ import pytest
 from log.checkpoint_writer import (
     HIGH_WATERMARKS,
     LOG_STARTS,
+    OFFSET_FILES,
     RECOVERY_POINTS,
     RESERVE,
     RESERVE_BYTES,
@@ -131,3 +132,37 @@ def test_a_damaged_checkpoint_is_reported_or_reset(caplog: pytest.LogCaptureFixt
     assert "checked from its start" in caplog.text
     writer.write_file(f"d/{LOG_STARTS}", b"0\n1\nt 0 4\n")
     assert read_or_reset(writer, LOG_STARTS) == ({KEY: 4}, True)
+
+
+def test_a_name_is_forgotten_in_every_file_and_by_what_is_yet_to_be_written() -> None:
+    disk, writer = _writer()
+    log = _log(disk)
+    other = ("other", 0)
+    for name in OFFSET_FILES:
+        writer.write_file(f"d/{name}", b"0\n2\nother 0 3\nt 0 4\n")
+        assert writer.read_offsets(name) == {KEY: 4, other: 3}
+    writer.keep(LOG_STARTS, {KEY: 4, other: 3})
+    late = writer.gather({KEY: log}, {KEY: 9})
+    writer.forget([KEY])
+    writer.write(late)
+    after = CheckpointWriter(disk.crash(random.Random(1)), "d")
+    assert [after.read_offsets(name) for name in OFFSET_FILES] == [{other: 3}] * 3
+
+
+def test_forgetting_a_name_that_is_in_no_file_costs_nothing() -> None:
+    disk, writer = _writer()
+    before = disk.operation_count
+    writer.forget([KEY])
+    assert disk.operation_count == before
+
+
+def test_a_name_in_a_file_whose_writing_failed_half_way_is_forgotten_too() -> None:
+    """Renamed, but not known to be durable: the file may hold it or not."""
+    disk, writer = _writer()
+    log = _log(disk)
+    disk.fail("sync_directory", "d")
+    with pytest.raises(OSError, match="error"):
+        writer.write(writer.gather({KEY: log}, {KEY: 0}))
+    disk.heal()
+    writer.forget([KEY])
+    assert [CheckpointWriter(disk, "d").read_offsets(name) for name in OFFSET_FILES] == [{}] * 3

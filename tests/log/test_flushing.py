@@ -48,7 +48,7 @@ def test_a_flush_covers_the_old_segments_and_the_directory_before_the_durable_en
     assert ticket is not None
     paths = [file.path.removeprefix(DIRECTORY + "/").lstrip("0") for file in ticket.files]
     assert [path for path in paths if path.endswith(".log")] == [".log", "1.log", "2.log", "3.log"]
-    assert ticket.directory == DIRECTORY
+    assert (ticket.directory.path, ticket.directory_is_changed) == (DIRECTORY, True)
     assert log.recovery_point == 0
     home.append(log, b"later")
     ticket.sync()

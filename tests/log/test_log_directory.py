@@ -49,7 +49,7 @@ def _start(disk: SimulatedDisk, topics: dict[str, bytes] | None = None) -> LogDi
 
 
 def _create(directory: LogDirectory, topic: str = "a", partition: int = 0) -> None:
-    directory.create_log(topic, partition, topic_id=TOPICS[topic], config=CONFIG, now_ms=0)
+    directory.create_logs(topic, [partition], topic_id=TOPICS[topic], config=CONFIG, now_ms=0)
 
 
 def _append(directory: LogDirectory, value: bytes, key: tuple[str, int] = ("a", 0)) -> int:
@@ -207,7 +207,7 @@ def test_a_deleted_partition_cannot_come_back() -> None:
     _create(directory)
     _append(directory, b"x")
     directory.write_checkpoints({("a", 0): 1})
-    directory.delete_log("a", 0, unique_id=ID_C)
+    directory.delete_logs("a", [0], unique_id=ID_C)
     assert directory.logs == {}
     after = disk.crash(random.Random(4))
     assert f"a-0.{ID_C.hex()}-delete" in after.list_directory("data")
@@ -224,7 +224,7 @@ def test_space_of_deleted_partitions_is_freed_on_request() -> None:
     directory = _start(disk)
     for partition in range(2):
         _create(directory, "a", partition)
-        directory.delete_log("a", partition, unique_id=bytes([partition]) * 16)
+        directory.delete_logs("a", [partition], unique_id=bytes([partition]) * 16)
     disk.fail("remove", "*-delete", count=1)
     with pytest.raises(OSError, match="error"):
         directory.remove_deleted()
@@ -233,13 +233,13 @@ def test_space_of_deleted_partitions_is_freed_on_request() -> None:
     assert [name for name in disk.list_directory("data") if name.startswith("a-")] == []
 
 
-def test_a_partition_that_no_longer_closes_can_be_deleted() -> None:
+def test_what_is_deleted_is_not_flushed() -> None:
     disk = SimulatedDisk()
     directory = _start(disk)
     _create(directory)
     _append(directory, b"x")
     disk.fail("flush", "*.log")
-    directory.delete_log("a", 0, unique_id=ID_C)
+    directory.delete_logs("a", [0], unique_id=ID_C)
     assert directory.logs == {}
 
 
@@ -266,7 +266,7 @@ def test_a_topic_made_anew_does_not_get_the_records_of_the_old_one() -> None:
     directory.close(clean=True, high_watermarks={})
     again = _start(disk, topics={"a": ID_B})
     assert again.strays["a", 0].reason == "it belongs to an earlier a"
-    again.create_log("a", 0, topic_id=ID_B, config=CONFIG, now_ms=0)
+    again.create_logs("a", [0], topic_id=ID_B, config=CONFIG, now_ms=0)
     assert _values(again) == []
     assert disk.exists(f"data/a-0.{ID_A.hex()}-stray/00000000000000000000.log")
     again.close(clean=True, high_watermarks={})
@@ -407,3 +407,147 @@ def test_power_loss_at_any_moment_loses_no_flushed_record() -> None:
         limit += 1
     assert seen == {0, 1, 2, 3}
     assert limit > 20
+
+
+# --- a name that gets a new owner ---
+
+
+def _old_topic(disk: SimulatedDisk, *, in_flight: bool = False) -> LogDirectory:
+    """A topic of 20 records of which 8 are retired, checkpointed, deleted, and made anew with 3."""
+    directory = _start(disk)
+    _create(directory)
+    for _ in range(20):
+        _append(directory, b"old")
+    log = directory.logs["a", 0]
+    log.flush_now()
+    log.advance_log_start(8)
+    files = directory.gather_checkpoints({("a", 0): 20})
+    if not in_flight:
+        directory.checkpoints.write(files)
+    directory.delete_logs("a", [0], unique_id=ID_C)
+    directory.create_logs("a", [0], topic_id=ID_B, config=CONFIG, now_ms=0)
+    if in_flight:
+        directory.checkpoints.write(files)
+    for _ in range(3):
+        _append(directory, b"new")
+    return directory
+
+
+@pytest.mark.parametrize("in_flight", [False, True], ids=["written", "still being written"])
+@pytest.mark.parametrize("seed", [None, 1, 2, 3])
+def test_a_topic_made_anew_does_not_start_from_the_checkpoints_of_the_old_one(
+    in_flight: bool, seed: int | None
+) -> None:
+    disk = SimulatedDisk()
+    _old_topic(disk, in_flight=in_flight).logs["a", 0].flush_now()
+    after = disk.kill() if seed is None else disk.crash(random.Random(seed))
+    again = _start(after, topics={"a": ID_B})
+    assert _values(again) == [b"new"] * 3
+    assert again.high_watermarks == {}
+    assert again.logs["a", 0].leader_epochs.entries == [(2, 0)]
+
+
+def test_a_torn_tail_of_a_topic_made_anew_is_no_damage() -> None:
+    disk = SimulatedDisk()
+    _old_topic(disk).logs["a", 0].flush_now()
+    disk.open("data/a-0/00000000000000000000.log").append(b"\0" * 7 + b"torn")
+    assert _values(_start(disk.kill(), topics={"a": ID_B})) == [b"new"] * 3
+
+
+def test_checkpoints_of_a_directory_that_is_gone_do_not_outlive_it() -> None:
+    """Deleted, and killed before the next checkpoint; the new topic is made by the next life."""
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    for _ in range(5):
+        _append(directory, b"old")
+    directory.logs["a", 0].flush_now()
+    directory.write_checkpoints({("a", 0): 5})
+    directory.delete_logs("a", [0], unique_id=ID_C)
+    second = disk.kill()
+    again = _start(second, topics={"a": ID_B})
+    again.create_logs("a", [0], topic_id=ID_B, config=CONFIG, now_ms=0)
+    _append(again, b"new")
+    last = _start(second.kill(), topics={"a": ID_B})
+    assert _values(last) == [b"new"]
+    assert last.high_watermarks == {}
+
+
+def test_a_flush_under_way_touches_nothing_of_the_topic_made_anew() -> None:
+    """Neither a snapshot of the old producers nor an old segment appears in the new directory."""
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    old = directory.logs["a", 0]
+    _append(directory, b"old")
+    old.roll(0)
+    _append(directory, b"old")
+    ticket = old.prepare_flush()
+    assert ticket is not None
+    assert ticket.snapshots
+    directory.delete_logs("a", [0], unique_id=ID_C)
+    directory.create_logs("a", [0], topic_id=ID_B, config=CONFIG, now_ms=0)
+    names = disk.list_directory("data/a-0")
+    ticket.sync()
+    old.complete_flush(ticket)
+    assert disk.list_directory("data/a-0") == names
+    assert old.prepare_flush() is None
+    assert _values(directory) == []
+
+
+def test_a_flush_of_a_deleted_partition_succeeds_and_lets_go_of_its_files() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    old = directory.logs["a", 0]
+    _append(directory, b"old")
+    ticket = old.prepare_flush()
+    assert ticket is not None
+    directory.delete_logs("a", [0], unique_id=ID_C)
+    directory.remove_deleted()
+    ticket.sync()
+    old.complete_flush(ticket)
+    assert [name for name in disk.list_directory("data") if name.startswith("a")] == []
+    with pytest.raises(OSError, match=r"Bad file descriptor"):
+        ticket.files[0].read_at(0, 1)
+
+
+def test_a_directory_that_could_not_be_renamed_does_not_become_the_new_topic() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"old")
+    disk.fail("rename", "data/a-0")
+    with pytest.raises(OSError, match="error"):
+        directory.delete_logs("a", [0], unique_id=ID_C)
+    disk.heal()
+    directory.create_logs("a", [0], topic_id=ID_B, config=CONFIG, now_ms=0)
+    assert _values(directory) == []
+    assert disk.exists(f"data/a-0.{ID_A.hex()}-stray")
+
+
+@pytest.mark.parametrize("operation", ["make_directory", "append", "rename", "sync_directory"])
+def test_a_full_disk_leaves_no_half_made_partition(operation: str) -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    disk.fail(operation, "data/b.c-d-1*", error_number=errno.ENOSPC)
+    with pytest.raises(OSError, match="space"):
+        directory.create_logs("b.c-d", [0, 1], topic_id=ID_B, config=CONFIG, now_ms=0)
+    assert directory.logs == {}
+    assert [name for name in disk.list_directory("data") if name.startswith("b")] == []
+    disk.heal()
+    directory.create_logs("b.c-d", [0, 1], topic_id=ID_B, config=CONFIG, now_ms=0)
+    assert sorted(directory.logs) == [("b.c-d", 0), ("b.c-d", 1)]
+
+
+def test_partitions_that_are_made_together_share_a_sync() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    before = disk.operation_count
+    directory.create_logs("a", [0], topic_id=ID_A, config=CONFIG, now_ms=0)
+    one = disk.operation_count - before
+    directory.create_logs("a", range(1, 11), topic_id=ID_A, config=CONFIG, now_ms=0)
+    assert disk.operation_count - before - one == 10 * (one - 1) + 1
+    before = disk.operation_count
+    directory.delete_logs("a", range(11), unique_id=ID_C)
+    assert disk.operation_count - before == 11 + 1

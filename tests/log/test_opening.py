@@ -70,3 +70,29 @@ def test_what_a_killed_process_left_in_the_page_cache_is_durable_before_it_is_se
     for segment in log.segments:
         path = segment.log().path
         assert home.disk.durable_content(path) == home.disk.read_file(path)
+
+
+def test_sound_records_below_the_claimed_start_are_set_aside_and_not_destroyed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=200))
+    log = home.open()
+    for _ in range(3):
+        home.append(log, b"v" * 80)
+    log.close()
+    home.checkpoints.log_start_offset = 10
+    contents = {
+        name: home.disk.read_file(f"{DIRECTORY}/{name}")
+        for name in home.disk.list_directory(DIRECTORY)
+        if name.endswith(".log")
+    }
+    log = home.open(clean=False)
+    assert (log.log_start_offset, log.log_end_offset) == (10, 10)
+    assert home.append(log, b"c") == 10
+    log.close()
+    assert "set aside" in caplog.text
+    home.checkpoints.log_start_offset = 10
+    again = home.open(clean=False)
+    assert values_of(again) == {10: b"c"}
+    for name, content in contents.items():
+        assert home.disk.read_file(f"{DIRECTORY}/{name}.aside") == content

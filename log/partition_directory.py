@@ -1,0 +1,93 @@
+"""The directory of one partition: whose it is, and making it.
+
+`partition.metadata` in it bears the topic's id, beyond the name (KIP-516): a directory without it
+belongs to nobody. Counterparts: `log.directory_names`, `log.log_directory` (all of them).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from log.checkpoints import (
+    CheckpointError,
+    TopicPartition,
+    decode_partition_metadata,
+    encode_partition_metadata,
+)
+from log.file_system import FileSystem, write_atomically
+from log.segment import LOG_SUFFIX
+
+PARTITION_METADATA = "partition.metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class StrayPartition:
+    """A directory that is no partition of a topic known now. It is left alone, and not opened."""
+
+    directory: str
+    topic: str
+    partition: int
+    topic_id: bytes | None
+    reason: str
+
+
+def find_stray(
+    file_system: FileSystem, directory: str, key: TopicPartition, topic_id: bytes | None
+) -> StrayPartition | None:
+    """None if the directory is the partition that it is called; its id is added if missing.
+
+    `topic_id` is that of the topic of this name, None where there is none. Raises OSError.
+    """
+    topic, _ = key
+    path = f"{directory}/{PARTITION_METADATA}"
+    found = None
+    if file_system.exists(path):
+        try:
+            found = decode_partition_metadata(file_system.read_file(path), path)
+        except CheckpointError as error:
+            return StrayPartition(directory, *key, None, str(error))
+    if topic_id is None:
+        return StrayPartition(directory, *key, found, f"there is no topic {topic}")
+    if found is None and holds_records(file_system, directory):
+        return StrayPartition(directory, *key, None, f"{PARTITION_METADATA} is missing")
+    if found is None:
+        # Creation was interrupted.
+        write_atomically(file_system, path, encode_partition_metadata(topic_id))
+    elif found != topic_id:
+        return StrayPartition(directory, *key, found, f"it belongs to an earlier {topic}")
+    return None
+
+
+def holds_records(file_system: FileSystem, directory: str) -> bool:
+    """Whether there is a `.log` file in it that is not empty. Raises OSError."""
+    names = file_system.list_directory(directory)
+    logs = [f"{directory}/{name}" for name in names if name.endswith(LOG_SUFFIX)]
+    return any(file_system.status(path).size for path in logs)
+
+
+def make_directories(
+    file_system: FileSystem, parent: str, directories: Sequence[str], topic_id: bytes
+) -> None:
+    """Make these in `parent`, each with its id, durably. An OSError leaves none of them behind.
+
+    One that is there already holds no records: it is what an earlier attempt could not remove.
+    """
+    try:
+        for directory in directories:
+            file_system.make_directory(directory, durable=False)
+            # The id comes before any record: records without it belong to nobody.
+            data = encode_partition_metadata(topic_id)
+            write_atomically(file_system, f"{directory}/{PARTITION_METADATA}", data)
+        file_system.sync_directory(parent)
+    except OSError:
+        remove_directories(file_system, directories)
+        raise
+
+
+def remove_directories(file_system: FileSystem, directories: Sequence[str]) -> None:
+    """Remove what was made and holds no record, as far as the disk lets us."""
+    for directory in directories:
+        with contextlib.suppress(OSError):
+            file_system.remove_tree(directory)
