@@ -29,9 +29,7 @@ def response_frame(response: Response, version: int, correlation_id: int) -> lis
     asks it before it knows the broker, so its header never changes (KIP-511).
     """
     parts = encode(response, version)
-    size = 4
-    for part in parts:
-        size += len(part)
+    size = 4 + (len(parts[0]) if len(parts) == 1 else sum(map(len, parts)))
     if version in response.FLEXIBLE and response.API_KEY != ApiKey.API_VERSIONS:
         head = _LENGTH_ID_AND_NO_TAGS.pack(size + 1, correlation_id)
     else:

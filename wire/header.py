@@ -15,6 +15,7 @@ from wire.primitives import Buffer, skip_tags
 from wire.schema import NO_END
 
 _FIXED = struct.Struct(">hhih")
+_new_tuple = tuple.__new__
 
 
 class RequestHeader(NamedTuple):
@@ -46,4 +47,5 @@ def read_request_header(frame: Buffer) -> RequestHeader:
             position = skip_tags(frame, position)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise WireError(f"request header: {error}") from error
-    return RequestHeader(api_key, api_version, correlation_id, client_id, position)
+    # Made for every request: a NamedTuple's own constructor takes twice as long.
+    return _new_tuple(RequestHeader, (api_key, api_version, correlation_id, client_id, position))

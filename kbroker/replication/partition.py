@@ -58,6 +58,7 @@ class Partition:
         self.flushes_each_append = log.config.flush_messages == 1
         self._unflushed_since_ms: int | None = None
         self._is_leader = False
+        self._has_min_isr = False
         self.is_stopped = False
         self.apply(record)
 
@@ -109,7 +110,7 @@ class Partition:
         if self.is_internal and not internal:
             message = f"Cannot append to internal topic {self.topic}"
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, message)
-        if required_acks == -1 and len(self.record.isr) < self.record.effective_min_isr:
+        if required_acks == -1 and not self._has_min_isr:
             raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
         log = self.log
         result = log.append_as_leader(
@@ -187,6 +188,7 @@ class Partition:
         was_leader, old_epoch = self._is_leader, self.record.leader_epoch
         self.record = record
         self._is_leader = record.leader == self._node_id
+        self._has_min_isr = len(record.isr) >= record.effective_min_isr
         self._remote_durable_ends = {
             broker: self._remote_durable_ends.get(broker, self.log.log_start_offset)
             for broker in record.isr
@@ -233,7 +235,7 @@ class Partition:
         waiters = self._durable_waiters
         while waiters and waiters[0][0] < durable_end:
             waiters.popleft()[1](ErrorCode.NONE)
-        if not self._is_leader or len(self.record.isr) < self.record.effective_min_isr:
+        if not (self._is_leader and self._has_min_isr):
             return
         committed = durable_end
         if self._remote_durable_ends:
@@ -244,7 +246,8 @@ class Partition:
         waiters = self._committed_waiters
         while waiters and waiters[0][0] < committed:
             waiters.popleft()[1](ErrorCode.NONE)
-        self._wake_watchers()
+        if self._watchers:
+            self._wake_watchers()
 
     def _wake_watchers(self) -> None:
         for watcher in list(self._watchers):
