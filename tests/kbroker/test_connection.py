@@ -470,3 +470,51 @@ def test_over_the_budget_nobody_waits_for_a_connection_that_is_parked(loop, scri
     other.send_bytes(frame[500:])
     other.settle()
     assert len(other.answers) == 1
+
+
+# --- the end of the broker ---
+
+
+def connection_of(script: Script, text: bytes) -> Connection:
+    return script.waiting[text][0]
+
+
+def test_a_stop_answers_what_has_taken_effect_and_then_hangs_up(loop, script) -> None:
+    client = client_of(loop, script)
+    client.send(b"later:1", b"later:2")
+    client.settle()
+    connection_of(script, b"later:1").finish()
+    client.send(b"now:3")
+    client.settle()
+    assert script.started == [b"later:1", b"later:2"], "nothing new is started"
+    assert not client.transport.lost
+    script.finish(b"later:2")
+    script.finish(b"later:1")
+    client.settle()
+    assert client.answers == [b"later:1", b"later:2"]
+    assert client.transport.lost
+
+
+def test_a_stop_lets_go_of_a_parked_request_at_once(loop, script) -> None:
+    client = client_of(loop, script)
+    client.send(b"now:1", b"park:2")
+    client.settle()
+    connection_of(script, b"park:2").finish()
+    client.settle()
+    assert script.abandoned == [b"park:2"]
+    assert client.answers == [b"now:1"]
+    assert client.transport.lost
+
+
+def test_a_request_that_took_effect_lets_the_next_start_before_it_is_answered(loop, script) -> None:
+    client = client_of(loop, script)
+    client.send(b"park:1", b"now:2")
+    client.settle()
+    connection, slot = script.waiting[b"park:1"]
+    connection.unblock(slot)
+    client.settle()
+    assert script.started == [b"park:1", b"now:2"]
+    assert client.answers == []
+    script.finish(b"park:1")
+    client.settle()
+    assert client.answers == [b"park:1", b"now:2"]
