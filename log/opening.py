@@ -85,9 +85,9 @@ def open_log(
     leader_epochs.truncate_from_start(start_offset)
     durable_end = end_offset if is_trusted else max(start_offset, min(recovery_point, end_offset))
     segments.was_flushed_below(durable_end)
-    if not is_trusted:
-        # The names that a crash left may not be durable either.
-        segments.directory_changes += 1
+    # The names that were found may not be durable: a crash left them, or the last owner made them
+    # and never appended. The first flush sees to it.
+    segments.directory_changes += 1
     return OpenedLog(
         segments,
         leader_epochs,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from log.log_config import LogConfig
 from log.segment import Segment
@@ -16,17 +17,44 @@ FAR_FUTURE_MS = 24 * 3600 * 1000
 """A record this far ahead of the clock says nothing about its age: its file's time does."""
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentFacts:
-    """`end_offset` is where the next segment starts, or the log ends.
+class RetentionFacts(Protocol):
+    """What retention asks of a segment. Only what decides is asked: the times may cost a read.
 
-    `largest_timestamp_ms` is -1 where no record has one; `modified_ms` is the file's.
+    `end_offset` is where the next segment starts, or the log ends. `largest_timestamp_ms` is -1
+    where no record has one; `modified_ms` is the file's.
     """
 
+    @property
+    def end_offset(self) -> int: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def largest_timestamp_ms(self) -> int: ...
+
+    @property
+    def modified_ms(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFacts:
+    """The facts about a segment of a log, looked up when asked."""
+
+    segment: Segment
     end_offset: int
-    size_bytes: int
-    largest_timestamp_ms: int
-    modified_ms: int
+
+    @property
+    def size_bytes(self) -> int:
+        return self.segment.size
+
+    @property
+    def largest_timestamp_ms(self) -> int:
+        return self.segment.largest_timestamp()[0]
+
+    @property
+    def modified_ms(self) -> int:
+        return self.segment.modified_ms()
 
 
 def old_segments(
@@ -39,30 +67,24 @@ def old_segments(
     now_ms: int,
 ) -> list[Segment]:
     """The segments that go, oldest first; see `plan_retention`."""
+    listed = list(segments)
+    ends = [segment.base_offset for segment in listed[1:]] + [log_end_offset]
+    facts = [SegmentFacts(*each) for each in zip(listed, ends, strict=True)]
+    if not listed[-1].size:
+        # Nothing is won by replacing an active segment that is empty.
+        del facts[-1]
     count = plan_retention(
-        facts_of(segments, log_end_offset),
+        facts,
         config=config,
         log_start_offset=log_start_offset,
         high_watermark=high_watermark,
         now_ms=now_ms,
     )
-    return list(segments)[:count]
-
-
-def facts_of(segments: Iterable[Segment], log_end_offset: int) -> list[SegmentFacts]:
-    """The facts about a log's segments, oldest first, but for an active one that is empty."""
-    listed = list(segments)
-    ends = [segment.base_offset for segment in listed[1:]] + [log_end_offset]
-    if not listed[-1].size:
-        del listed[-1]
-    return [
-        SegmentFacts(end, segment.size, segment.largest_timestamp()[0], segment.modified_ms())
-        for segment, end in zip(listed, ends, strict=False)
-    ]
+    return listed[:count]
 
 
 def plan_retention(
-    segments: Sequence[SegmentFacts],
+    segments: Sequence[RetentionFacts],
     *,
     config: LogConfig,
     log_start_offset: int,
@@ -75,14 +97,14 @@ def plan_retention(
     A compacted topic without "delete" loses only what lies below the log start.
     """
 
-    def is_below_start(segment: SegmentFacts) -> bool:
+    def is_below_start(segment: RetentionFacts) -> bool:
         return segment.end_offset <= log_start_offset
 
-    def is_expired(segment: SegmentFacts) -> bool:
+    def is_expired(segment: RetentionFacts) -> bool:
         return now_ms - _age_timestamp(segment, now_ms) > config.retention_ms
 
     count = 0
-    rules: list[Callable[[SegmentFacts], bool]] = [is_below_start]
+    rules: list[Callable[[RetentionFacts], bool]] = [is_below_start]
     if "delete" in config.cleanup_policy and config.retention_ms >= 0:
         rules.insert(0, is_expired)
     for rule in rules:
@@ -92,19 +114,19 @@ def plan_retention(
     return count
 
 
-def _age_timestamp(segment: SegmentFacts, now_ms: int) -> int:
+def _age_timestamp(segment: RetentionFacts, now_ms: int) -> int:
     timestamp = segment.largest_timestamp_ms
     if timestamp < 0 or timestamp > now_ms + FAR_FUTURE_MS:
         return segment.modified_ms
     return timestamp
 
 
-def _may_go(segment: SegmentFacts, high_watermark: int) -> bool:
+def _may_go(segment: RetentionFacts, high_watermark: int) -> bool:
     return segment.end_offset <= high_watermark
 
 
 def _count_while(
-    segments: Sequence[SegmentFacts], rule: Callable[[SegmentFacts], bool], high_watermark: int
+    segments: Sequence[RetentionFacts], rule: Callable[[RetentionFacts], bool], high_watermark: int
 ) -> int:
     count = 0
     for segment in segments:
@@ -115,7 +137,7 @@ def _count_while(
 
 
 def _count_by_size(
-    segments: Sequence[SegmentFacts], retention_bytes: int, high_watermark: int
+    segments: Sequence[RetentionFacts], retention_bytes: int, high_watermark: int
 ) -> int:
     excess = sum(segment.size_bytes for segment in segments) - retention_bytes
     count = 0

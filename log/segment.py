@@ -255,13 +255,17 @@ class Segment:
 
     def largest_timestamp(self) -> tuple[int, int]:
         """`(timestamp, offset)`; the offset is the last one of the batch. `(-1, ...)` if none."""
-        if self.max_timestamp < 0:
+        if self.max_timestamp < 0 and self.size:
             was_closed = self._log is None
-            self._check_indexes()
-            self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+            # Retention asks every old segment: the last entry of one index has to do.
+            timestamp, offset = self.time_index.last_entry()
+            if timestamp <= 0 or offset < self.base_offset:
+                # Zeros, as Kafka preallocates them, or none: perhaps not the index of this file.
+                self._check_indexes()
+                timestamp, offset = self.time_index.last_entry()
+            self.max_timestamp, self.offset_of_max_timestamp = timestamp, offset
             if was_closed:
-                # Retention asks every segment: none stays open for that.
-                self.forget()
+                self.forget()  # none stays open for that
         return self.max_timestamp, self.offset_of_max_timestamp
 
     def modified_ms(self) -> int:
@@ -316,8 +320,8 @@ class Segment:
         first = next(iterate_places(self.log(), position, self.size), None)
         if first is None or (self.offset_index.entry_count and first.last_offset != offset):
             return False
-        # A sealed segment has the time of its maximum there, if there is any.
-        return self.time_index.entry_count > 0 or first.max_timestamp < 0
+        # A sealed segment has its maximum there, which no batch exceeds.
+        return self.time_index.last_entry()[0] >= first.max_timestamp
 
     def clear_indexes(self) -> None:
         self._indexes_are_checked = True

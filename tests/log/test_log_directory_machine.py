@@ -164,6 +164,15 @@ class DirectoryMachine(RuleBasedStateMachine):
         log.remove_deleted_files(NOW)
         assert log.log_start_offset == kept.start
 
+    @rule(key=KEYS, retired=st.integers(0, 12))
+    def have_a_past(self, key: tuple[str, int], retired: int) -> None:
+        """What is only worth the trouble together: checkpoints that speak of much."""
+        if key in self.kept and not self.checkpoint:
+            self.append(key, 12, flushed=True)
+            self.kept[key].start = max(self.kept[key].start, retired)
+            self.directory.logs[key].advance_log_start(retired)
+            self.directory.write_checkpoints(self._high_watermarks())
+
     # --- checkpoints, in a thread ---
 
     def _high_watermarks(self) -> dict[tuple[str, int], int]:
@@ -244,6 +253,6 @@ class DirectoryMachine(RuleBasedStateMachine):
 
 
 DirectoryMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=150, stateful_step_count=40, deadline=None, print_blob=True
 )
 TestLogDirectory = DirectoryMachine.TestCase

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from log.log_config import LogConfig
@@ -96,3 +98,17 @@ def test_sound_records_below_the_claimed_start_are_set_aside_and_not_destroyed(
     assert values_of(again) == {10: b"c"}
     for name, content in contents.items():
         assert home.disk.read_file(f"{DIRECTORY}/{name}.aside") == content
+
+
+def test_the_name_of_a_file_that_was_made_before_a_stop_is_durable_with_the_first_record() -> None:
+    """Nothing was appended in the life that made it, so nothing was flushed there."""
+    for seed in range(8):
+        home = LogOnDisk()
+        home.open().close()
+        home.disk = home.disk.kill()
+        log = home.open(clean=True)
+        home.append(log, b"acknowledged")
+        log.flush_now()
+        home.checkpoint(log)
+        home.disk = home.disk.crash(random.Random(seed))
+        assert values_of(home.open(clean=False)) == {0: b"acknowledged"}

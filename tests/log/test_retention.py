@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from log.log_config import LogConfig
-from log.retention import FAR_FUTURE_MS, SegmentFacts, plan_retention
+from log.retention import FAR_FUTURE_MS, plan_retention
+from tests.log.log_harness import LogOnDisk
 
 NOW = 1_000_000
 ALWAYS = LogConfig(retention_ms=-1, retention_bytes=-1)
 
 
-def _facts(*stamps: int, size: int = 100, modified_ms: int = NOW) -> list[SegmentFacts]:
+@dataclass(frozen=True, slots=True)
+class Facts:
+    end_offset: int
+    size_bytes: int
+    largest_timestamp_ms: int
+    modified_ms: int
+
+
+def _facts(*stamps: int, size: int = 100, modified_ms: int = NOW) -> list[Facts]:
     """Segments of ten offsets each."""
-    return [
-        SegmentFacts((index + 1) * 10, size, stamp, modified_ms)
-        for index, stamp in enumerate(stamps)
-    ]
+    return [Facts((index + 1) * 10, size, stamp, modified_ms) for index, stamp in enumerate(stamps)]
 
 
 def _plan(
-    segments: list[SegmentFacts],
+    segments: list[Facts],
     config: LogConfig,
     *,
     log_start_offset: int = 0,
@@ -66,3 +74,32 @@ def test_what_lies_below_the_log_start_goes_whatever_the_policy() -> None:
     assert _plan(_facts(1, 2, 3), ALWAYS, log_start_offset=19) == 1
     compact = LogConfig(cleanup_policy=frozenset({"compact"}), retention_ms=0, retention_bytes=0)
     assert _plan(_facts(1, 2, 3), compact, log_start_offset=10) == 1
+
+
+def test_a_cold_log_is_asked_no_more_than_the_tail_of_a_time_index() -> None:
+    """The first pass after a restart must not read the logs and indexes of all segments."""
+    home = LogOnDisk(LogConfig(segment_bytes=300, index_interval_bytes=1, retention_ms=1000))
+    log = home.open()
+    for number in range(12):
+        home.append(log, b"v" * 80, timestamp_ms=home.now_ms - 5000 + number * 1000)
+    log.close()
+    home.checkpoint(log)
+    log = home.open(clean=True)
+    home.disk.fail("open", "*.log")
+    home.disk.fail("open", "*.index")
+    assert log.segments.first.largest_timestamp()[0] == home.now_ms - 5000 + 2000 - 1000
+    assert [each.largest_timestamp()[0] < 0 for each in log.segments] == [False] * len(log.segments)
+
+
+def test_a_time_index_whose_tail_says_nothing_plausible_is_rebuilt_before_it_is_believed() -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=300, index_interval_bytes=1, retention_ms=1000))
+    log = home.open()
+    for _ in range(12):
+        home.append(log, b"v" * 80)
+    log.close()
+    home.checkpoint(log)
+    path = log.segments.first.path(".timeindex")
+    home.disk.corrupt(path, 0, bytes(home.disk.status(path).size))
+    log = home.open(clean=True)
+    assert log.apply_retention(home.now_ms, 12) == 0
+    assert log.segments.first.largest_timestamp()[0] == home.now_ms
