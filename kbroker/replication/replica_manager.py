@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 
 from kbroker.cluster.metadata_image import MetadataDelta, MetadataImage, TopicImage
 from kbroker.cluster.metadata_records import PartitionRecord
@@ -19,11 +20,14 @@ from kbroker.replication.partition import Partition
 from kbroker.topics import INTERNAL_TOPICS
 from log.log_config import LogConfig
 from log.log_directory import LogDirectory
+from log.partition_log import PartitionLog
 from wire.errors import ErrorCode, KafkaError
 
 logger = logging.getLogger(__name__)
 
 
+PARTITIONS_AT_ONCE = 4
+"""Made in one turn of the loop: each costs two fsyncs."""
 PASSING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
@@ -51,7 +55,13 @@ class ReplicaManager:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[bytes, int], Partition] = {}
         self._topic_names: dict[bytes, str] = {}
-        self._unmade: dict[tuple[str, int], bytes] = {}  # the disk refused; tried again
+        # Wanted and not there, with the topic's id: to be made in the next turns, or refused by the
+        # disk, and tried again.
+        self._to_make: dict[tuple[str, int], bytes] = {}
+        self._refused: dict[tuple[str, int], bytes] = {}
+        self._image: MetadataImage | None = None
+        self._work: asyncio.Event | None = None  # there is a task that makes partitions
+        self._settled: list[asyncio.Future[None]] = []
         self._checkpoint_write: asyncio.Future[None] | None = None
         self.offline = False  # the log directory failed: nothing is appended any more
 
@@ -61,15 +71,17 @@ class ReplicaManager:
     # What handlers ask.
 
     def partition(self, topic: str, index: int) -> Partition:
-        """The partition, or KafkaError(UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR)."""
+        """The partition, or KafkaError: UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR where the
+        disk refused to make it, NOT_LEADER_OR_FOLLOWER (clients try again) while it is being made.
+        """
         partition = self._partitions.get((topic, index))
-        if partition is None:
-            raise KafkaError(
-                ErrorCode.KAFKA_STORAGE_ERROR
-                if (topic, index) in self._unmade
-                else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            )
-        return partition
+        if partition is not None:
+            return partition
+        if (topic, index) in self._refused:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+        if (topic, index) in self._to_make:
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     def partition_by_id(self, topic_id: bytes, index: int) -> Partition:
         """As `partition`, or KafkaError(UNKNOWN_TOPIC_ID)."""
@@ -106,12 +118,18 @@ class ReplicaManager:
 
     def start(self, image: MetadataImage) -> None:
         """Serve every partition of this broker; what the disk has not is made."""
+        self._image = image
         self._delete_strays(image)
         for topic_id in sorted(image.topics):
             self._add_topic(image.topics[topic_id])
+        self._make_soon()
 
     def apply(self, image: MetadataImage, delta: MetadataDelta) -> None:
-        """Follow the metadata. A topic recreated under its name is first deleted, then created."""
+        """Follow the metadata. A topic recreated under its name is first deleted, then created.
+
+        New partitions are there at once, or, while `make_partitions` runs, when `settled` returns.
+        """
+        self._image = image
         for topic in delta.deleted_topics:
             self._remove_topic(topic)
         for topic in delta.created_topics:
@@ -120,6 +138,7 @@ class ReplicaManager:
             self._change_partition(image.topics[topic_id], index)
         for topic_id in delta.changed_topic_configs:
             self.update_configs(image.topics[topic_id])
+        self._make_soon()
 
     def update_configs(self, topic: TopicImage) -> None:
         """The topic's configuration, or the broker's that it follows, changed."""
@@ -147,23 +166,16 @@ class ReplicaManager:
                 self._add_partition(topic, index, record)
 
     def _add_partition(self, topic: TopicImage, index: int, record: PartitionRecord) -> None:
+        log = self._directory.logs.get((topic.name, index))
+        if log is not None:
+            self._serve(topic, index, record, log)
+        elif (topic.name, index) not in self._refused:
+            self._to_make[topic.name, index] = topic.topic_id
+
+    def _serve(
+        self, topic: TopicImage, index: int, record: PartitionRecord, log: PartitionLog
+    ) -> None:
         key = topic.name, index
-        directory = self._directory
-        log = directory.logs.get(key)
-        if log is None:
-            try:
-                (log,) = directory.create_logs(
-                    topic.name,
-                    (index,),
-                    topic_id=topic.topic_id,
-                    config=self._config_of(topic),
-                    now_ms=self._clock.now_ms(),
-                )
-            except OSError as error:
-                self._unmade[key] = topic.topic_id
-                self._on_storage_error(error)
-                return
-        self._unmade.pop(key, None)
         partition = Partition(
             topic=topic.name,
             index=index,
@@ -171,7 +183,7 @@ class ReplicaManager:
             record=record,
             log=log,
             # A missing checkpoint means the log start, never the log end.
-            high_watermark=directory.high_watermarks.get(key, log.log_start_offset),
+            high_watermark=self._directory.high_watermarks.get(key, log.log_start_offset),
             arm_flush=self._flushes.arm,
             is_internal=topic.name in INTERNAL_TOPICS,
         )
@@ -190,7 +202,8 @@ class ReplicaManager:
         self._topic_names.pop(topic.topic_id, None)
         stopped = []
         for index in topic.partitions:
-            self._unmade.pop((topic.name, index), None)
+            self._to_make.pop((topic.name, index), None)
+            self._refused.pop((topic.name, index), None)
             partition = self._partitions.pop((topic.name, index), None)
             if partition is not None:
                 del self._by_id[topic.topic_id, index]
@@ -206,25 +219,101 @@ class ReplicaManager:
             return
         logger.info("%s was deleted with its %d partitions", topic.name, len(stopped))
 
-    # Upkeep.
+    # Making partitions, which costs fsyncs.
+
+    async def make_partitions(self) -> None:
+        """Make what `apply` finds missing, a few at a time, so that others have their turn; for
+        ever. Until this runs, `start` and `apply` make everything themselves.
+        """
+        self._work = asyncio.Event()
+        try:
+            while True:
+                while self._to_make:
+                    self._make_some()
+                    await asyncio.sleep(0)
+                self._tell_settled()
+                self._work.clear()
+                await self._work.wait()
+        finally:
+            self._work = None
+
+    async def settled(self, topic_ids: Collection[bytes]) -> None:
+        """Wait until the partitions here of these topics are made, or were refused by the disk."""
+        wanted = set(topic_ids)
+        while self._work is not None and not wanted.isdisjoint(self._to_make.values()):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._settled.append(turn)
+            await turn
+
+    def _tell_settled(self) -> None:
+        waiting, self._settled = self._settled, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+    def _make_soon(self) -> None:
+        if self._work is not None:
+            self._work.set()
+            return
+        while self._to_make:
+            self._make_some()
+
+    def _make_some(self) -> None:
+        """Make the next few partitions, of one topic."""
+        name, _ = next(iter(self._to_make))
+        keys = [key for key in islice(self._to_make, PARTITIONS_AT_ONCE) if key[0] == name]
+        topic_id = self._to_make[keys[0]]
+        for key in keys:
+            del self._to_make[key]
+        self._make(topic_id, keys)
+        if topic_id not in self._to_make.values():
+            self._tell_settled()
+
+    def _make(self, topic_id: bytes, keys: list[tuple[str, int]]) -> None:
+        topic = self._image.topics.get(topic_id) if self._image is not None else None
+        if topic is None:
+            return  # deleted again
+        indexes = [index for _, index in keys]
+        try:
+            logs = self._directory.create_logs(
+                topic.name,
+                indexes,
+                topic_id=topic_id,
+                config=self._config_of(topic),
+                now_ms=self._clock.now_ms(),
+            )
+        except OSError as error:
+            self._refused.update(dict.fromkeys(keys, topic_id))
+            self._on_storage_error(error)
+            return
+        for index, log in zip(indexes, logs, strict=True):
+            self._serve(topic, index, topic.partitions[index], log)
 
     def make_unmade(self, image: MetadataImage) -> None:
-        """Try again to make the partitions that the disk refused."""
-        for (name, index), topic_id in sorted(self._unmade.items()):
-            topic = image.topics.get(topic_id)
-            if topic is not None:
-                self._add_partition(topic, index, topic.partitions[index])
-            else:
-                del self._unmade[name, index]
+        """Try again, one by one, to make the partitions that the disk refused."""
+        self._image = image
+        refused, self._refused = self._refused, {}
+        for key, topic_id in sorted(refused.items()):
+            self._make(topic_id, [key])
 
-    def apply_retention(self) -> None:
-        """Delete segments that are too old or too many, and the files of earlier ones."""
-        now_ms = self._clock.now_ms()
-        for partition in list(self._partitions.values()):
-            log = partition.log
-            log.apply_retention(now_ms, partition.high_watermark)
-            log.remove_deleted_files(now_ms)
-            log.producer_state.remove_expired(now_ms)
+    # Upkeep.
+
+    async def apply_retention(self) -> None:
+        """Delete segments that are too old or too many, and the files of earlier ones.
+
+        Others have their turn between two partitions, and one that fails does not keep the rest.
+        """
+        for key in list(self._partitions):
+            partition = self._partitions.get(key)
+            if partition is None:
+                continue
+            now_ms = self._clock.now_ms()
+            try:
+                partition.log.apply_retention(now_ms, partition.high_watermark)
+                partition.log.remove_deleted_files(now_ms)
+            except OSError as error:
+                self._on_storage_error(error)
+            await asyncio.sleep(0)
 
     def flush_overdue(self) -> None:
         """Arm a flush where `flush.ms` has passed since the last one (page-cache durability)."""

@@ -312,7 +312,7 @@ def test_old_segments_are_retired() -> None:
     partition = home.append(b"a")
     home.flush()
     partition.log.update_config(LogConfig(retention_bytes=0))
-    home.replicas.apply_retention()
+    asyncio.run(home.replicas.apply_retention())
     assert partition.log.log_start_offset == 1
     assert partition.high_watermark == 1
 
@@ -326,3 +326,116 @@ def test_a_flush_that_is_overdue_is_armed() -> None:
     home.replicas.flush_overdue()
     home.flush()
     assert partition.log.recovery_point == 1
+
+
+def test_a_partition_that_cannot_be_retired_does_not_keep_the_others() -> None:
+    home = Home(image=image_of(topic(count=3)))
+    for index in range(3):
+        home.append(b"a", index=index)
+        home.flush()
+        home.replicas.partition("t", index).log.update_config(LogConfig(retention_bytes=0))
+    home.disk.fail("rename", "*t-1/*", error_number=errno.ENOSPC)
+    asyncio.run(home.replicas.apply_retention())
+    starts = [home.replicas.partition("t", index).log.log_start_offset for index in (0, 2)]
+    assert starts == [1, 1]
+    assert [error.errno for error in home.errors] == [errno.ENOSPC]
+
+
+def test_retention_lets_others_run_between_two_partitions() -> None:
+    async def scenario() -> None:
+        home = Home(image=image_of(topic(count=5)))
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        await home.replicas.apply_retention()
+        task.cancel()
+        assert turns >= 5
+
+    asyncio.run(scenario())
+
+
+# --- many partitions ---
+
+
+def test_many_partitions_are_made_in_slices_and_usable_when_settled() -> None:
+    async def scenario() -> None:
+        home = Home()
+        task = asyncio.create_task(home.replicas.make_partitions())
+        await asyncio.sleep(0)
+        new = topic(count=20)
+        home.change(new, created_topics=(new,))
+        assert list(home.replicas) == []
+        assert code_of(home.replicas.partition, "t", 19) == ErrorCode.NOT_LEADER_OR_FOLLOWER
+        await asyncio.sleep(0)
+        assert 0 < len(list(home.replicas)) < 20
+        await home.replicas.settled([FIRST_ID])
+        assert len(list(home.replicas)) == 20
+        home.append(b"a", index=19)
+        await home.replicas.settled([FIRST_ID, SECOND_ID])
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_deleted_before_its_partitions_were_made_settles_and_leaves_nothing() -> None:
+    async def scenario() -> None:
+        home = Home()
+        task = asyncio.create_task(home.replicas.make_partitions())
+        await asyncio.sleep(0)
+        old, new = topic(count=20), topic(topic_id=SECOND_ID, count=2)
+        home.change(old, created_topics=(old,))
+        await asyncio.sleep(0)
+        home.change(new, deleted_topics=(old,), created_topics=(new,))
+        await home.replicas.settled([FIRST_ID, SECOND_ID])
+        assert len(list(home.replicas)) == 2
+        assert home.replicas.partition("t", 0) is home.replicas.partition_by_id(SECOND_ID, 0)
+        await home.replicas.remove_deleted()
+        names = [name for name in home.disk.list_directory("/data") if name.startswith("t-")]
+        assert names == ["t-0", "t-1"]
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_partitions_that_the_disk_refuses_are_settled_too_and_tried_again() -> None:
+    async def scenario() -> None:
+        home = Home()
+        task = asyncio.create_task(home.replicas.make_partitions())
+        await asyncio.sleep(0)
+        home.disk.fail("make_directory", "*/t-1", error_number=errno.ENOSPC)
+        new = topic(count=3)
+        home.change(new, created_topics=(new,))
+        await home.replicas.settled([FIRST_ID])
+        assert code_of(home.replicas.partition, "t", 1) == ErrorCode.KAFKA_STORAGE_ERROR
+        home.replicas.make_unmade(home.image)
+        assert [partition.index for partition in home.replicas] == [0, 2]
+        home.disk.heal()
+        home.replicas.make_unmade(home.image)
+        assert len(list(home.replicas)) == 3
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_made_anew_and_killed_keeps_what_was_acknowledged_of_it() -> None:
+    async def scenario() -> None:
+        old, new = topic(), topic(topic_id=SECOND_ID)
+        home = Home(image=image_of(old))
+        for _ in range(20):
+            home.append(b"old")
+        home.flush()
+        home.replicas.partition("t", 0).log.advance_log_start(12)
+        await home.replicas.write_checkpoints()
+        home.change(new, deleted_topics=(old,), created_topics=(new,))
+        home.append(b"new")
+        home.flush()
+        again = home.restart(home.disk.kill(), topic(topic_id=SECOND_ID, epoch=1))
+        assert values_of(again.replicas.partition("t", 0).log) == {0: b"new"}
+
+    asyncio.run(scenario())
