@@ -140,6 +140,15 @@ class Flushing:
             changes,
         )
 
+    def run(self, ticket: FlushTicket) -> None:
+        """Sync and take the outcome, in the caller's thread. Raises OSError; `failed` then."""
+        try:
+            ticket.sync()
+        except OSError as error:
+            self.fail(ticket, error)
+            raise
+        self.complete(ticket)
+
     def complete(self, ticket: FlushTicket) -> None:
         ticket.release()
         if self.failed is not None:

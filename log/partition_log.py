@@ -19,14 +19,13 @@ from log.lookup import OffsetAndTimestamp
 from log.opening import OpenedLog, open_log
 from log.producer_snapshot import remove_snapshots
 from log.producer_state import Origin
-from log.reading import BoundaryCache, read_slice
+from log.reading import BoundaryCache, out_of_range, read_slice
 from log.replicated import append_replicated
 from log.retention import old_segments
 from log.transaction_index import AbortedTransaction
 from log.truncation import cut
 from log.validation import is_plain, only_batch, validate_produced, validate_replicated
-from log.writing import AppendResult, Writer, marker_in
-from wire.errors import ErrorCode, KafkaError
+from log.writing import AppendResult, Writer, marker_in, result_of_duplicate
 from wire.records.batch import BatchHeader, crc_is_valid, stamp
 from wire.records.file_slice import FileSlice
 
@@ -186,9 +185,7 @@ class PartitionLog:
             if not internal:
                 duplicate = self.producer_state.find_duplicate(header)
                 if duplicate is not None:
-                    first, last = duplicate.first_offset, duplicate.last_offset
-                    time_ms = duplicate.timestamp_ms  # as Kafka does, whoever gave it
-                    return AppendResult(first, last, time_ms, self.log_start_offset, True)
+                    return result_of_duplicate(duplicate, self.log_start_offset)
             update = self.producer_state.plan(
                 header,
                 base_offset=base_offset,
@@ -266,8 +263,7 @@ class PartitionLog:
         """
         end_offset = self.log_end_offset
         if not self.log_start_offset <= start_offset <= end_offset:
-            detail = f"{start_offset} is not within [{self.log_start_offset}, {end_offset}]"
-            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, detail)
+            raise out_of_range(start_offset, self.log_start_offset, end_offset)
         if start_offset >= upper_bound_offset or start_offset == end_offset:
             return None
         return read_slice(
@@ -333,14 +329,8 @@ class PartitionLog:
         """Flush in the caller's thread. Raises OSError; the log is offline then."""
         self._writer.check()
         ticket = self.prepare_flush()
-        if ticket is None:
-            return
-        try:
-            ticket.sync()
-        except OSError as error:
-            self.fail_flush(ticket, error)
-            raise
-        self.complete_flush(ticket)
+        if ticket is not None:
+            self.flushing.run(ticket)
 
     def truncate_to(self, offset: int) -> None:
         """Drop every record at or past `offset`, durably; a batch across it goes as a whole.
@@ -400,8 +390,7 @@ class PartitionLog:
         Raises KafkaError(OFFSET_OUT_OF_RANGE) past the log end. Never moves back.
         """
         if offset > self.log_end_offset:
-            detail = f"{offset} is past the end {self.log_end_offset}"
-            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, detail)
+            raise out_of_range(offset, self.log_start_offset, self.log_end_offset)
         if offset > self.log_start_offset:
             self.log_start_offset = offset
             self.leader_epochs.truncate_from_start(offset)
@@ -426,6 +415,7 @@ class PartitionLog:
             return 0
         if old[-1] is self.segments.active:
             self.roll(now_ms)
+            self.file_system.sync_directory(self.directory)  # its name says where offsets go on
         following = self.segments.after(old[-1])
         assert following is not None
         self.advance_log_start(max(self.log_start_offset, following.base_offset))
@@ -457,7 +447,4 @@ class PartitionLog:
         Raises OSError if it keeps its name. Slices in flight keep their files open.
         """
         self.flushing.give_up(OSError(errno.ENOENT, f"{self.name} was deleted"))
-        self.segments.close()
-        self.file_system.rename(self.directory, deleted)
-        self.directory = deleted
-        self.segments.moved(deleted)
+        self.directory = self.segments.discard(deleted)

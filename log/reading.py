@@ -10,6 +10,7 @@ from __future__ import annotations
 from log.scan import Place, read_cached
 from log.segment import Segment
 from log.segments import Segments
+from wire.errors import ErrorCode, KafkaError
 from wire.records.batch_header import LENGTH_END
 from wire.records.file_slice import FileSlice
 
@@ -36,6 +37,11 @@ class BoundaryCache:
     def clear(self) -> None:
         """After a truncation, a roll or a deletion: positions mean something else."""
         self._places.clear()
+
+
+def out_of_range(offset: int, log_start_offset: int, log_end_offset: int) -> KafkaError:
+    detail = f"{offset} is not within [{log_start_offset}, {log_end_offset}]"
+    return KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, detail)
 
 
 def read_slice(

@@ -153,8 +153,11 @@ class Segments:
         for segment in self._segments:
             segment.drop()
 
-    def moved(self, directory: str) -> None:
-        """The directory of these closed segments has another name now."""
-        self._directory = directory
+    def discard(self, new: str) -> str:
+        """Let go of all files and rename their directory; its new name. Raises OSError."""
+        self.close()
+        self._file_system.rename(self._directory, new)
+        self._directory = new
         for segment in self._segments:
-            segment.moved(directory)
+            segment.moved(new)
+        return new

@@ -19,7 +19,7 @@ from log.producer_snapshot import (
     snapshot_name,
     write_snapshot,
 )
-from log.producer_state import ProducerState, ProducerUpdate
+from log.producer_state import BatchMetadata, ProducerState, ProducerUpdate
 from log.reading import BoundaryCache
 from log.recovery import aborted
 from log.segment import Segment
@@ -188,6 +188,12 @@ class Writer:
             remove_snapshots(
                 self._file_system, self._directory, before=state.end_offset, except_for=bases
             )
+
+
+def result_of_duplicate(batch: BatchMetadata, log_start_offset: int) -> AppendResult:
+    """The answer for a batch that was appended before; its time as in Kafka, whoever gave it."""
+    time_ms = batch.timestamp_ms
+    return AppendResult(batch.first_offset, batch.last_offset, time_ms, log_start_offset, True)
 
 
 def marker_in(data: memoryview, header: BatchHeader) -> EndTransactionMarker | None:
