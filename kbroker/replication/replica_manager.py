@@ -236,6 +236,7 @@ class ReplicaManager:
                 await self._work.wait()
         finally:
             self._work = None
+            self._tell_settled()  # nobody else will
 
     async def settled(self, topic_ids: Collection[bytes]) -> None:
         """Wait until the partitions here of these topics are made, or were refused by the disk."""

@@ -439,3 +439,18 @@ def test_a_topic_made_anew_and_killed_keeps_what_was_acknowledged_of_it() -> Non
         assert values_of(again.replicas.partition("t", 0).log) == {0: b"new"}
 
     asyncio.run(scenario())
+
+
+def test_nobody_waits_for_partitions_that_a_stop_left_unmade() -> None:
+    async def scenario() -> None:
+        home = Home()
+        task = asyncio.create_task(home.replicas.make_partitions())
+        await asyncio.sleep(0)
+        new = topic(count=50)
+        home.change(new, created_topics=(new,))
+        waiting = asyncio.create_task(home.replicas.settled([FIRST_ID]))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait_for(waiting, 10)
+
+    asyncio.run(scenario())
