@@ -117,7 +117,12 @@ class Broker:
         self.cluster_id = cluster.cluster_id
         metadata = MetadataCache(store, controller.keys)
         await metadata.load()
-        topics = Topics(config=config, controller=controller, metadata=metadata)
+        topics = Topics(
+            config=config,
+            controller=controller,
+            metadata=metadata,
+            settled=lambda topic_ids: self.replicas.settled(topic_ids),
+        )
         self._flusher = dependencies.make_flusher(os.path.basename(directory.path))
         flushes = FlushScheduler(
             self._flusher,
@@ -237,9 +242,7 @@ class Broker:
     ) -> None:
         config = self.config
         replicas = self.replicas
-
-        async def retain() -> None:
-            replicas.apply_retention()
+        tasks.spawn_essential(replicas.make_partitions(), "partitions")
 
         async def write_checkpoints() -> None:
             await replicas.write_checkpoints()
@@ -258,7 +261,7 @@ class Broker:
                 await controller.confirm_deletion(topic_id)
 
         upkeep = (
-            ("retention", config.log_retention_check_interval_ms, retain),
+            ("retention", config.log_retention_check_interval_ms, replicas.apply_retention),
             (
                 "checkpoints",
                 config.log_flush_offset_checkpoint_interval_ms,
@@ -281,8 +284,9 @@ class Broker:
         tasks: TaskSupervisor,
     ) -> None:
         self.replicas.apply(metadata.image, delta)
-        if any(topic.name == GROUP_TOPIC for topic in delta.created_topics):
-            tasks.spawn(coordinator.load(), "load of committed offsets")
+        for topic in delta.created_topics:
+            if topic.name == GROUP_TOPIC:
+                tasks.spawn(coordinator.load(), "load of committed offsets")
         if delta.deleted_topics:
             # A topic made anew under the name must not start from the old one's checkpoints.
             tasks.spawn(self.replicas.write_checkpoints(), "checkpoints")

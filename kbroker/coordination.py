@@ -70,6 +70,7 @@ class GroupCoordinator:
 
     async def load(self) -> None:
         """Replay every partition of `__consumer_offsets` that this broker leads, once."""
+        await self._topics.made(GROUP_TOPIC)
         for index in range(self._topics.partition_count(GROUP_TOPIC)):
             if index in self._shards or index in self._loading:
                 continue

@@ -6,7 +6,7 @@ here are open. (Kafka answers earlier; its users poll.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_cache import MetadataCache
@@ -27,11 +27,18 @@ class Topics:
     """What is known of topics, and the way to change it."""
 
     def __init__(
-        self, *, config: BrokerConfig, controller: Controller, metadata: MetadataCache
+        self,
+        *,
+        config: BrokerConfig,
+        controller: Controller,
+        metadata: MetadataCache,
+        settled: Callable[[Collection[bytes]], Awaitable[None]],
     ) -> None:
+        """`settled` waits until this broker's partitions of the topics (ids) are made."""
         self._config = config
         self._controller = controller
         self._metadata = metadata
+        self._settled = settled
 
     def partition_count(self, name: str) -> int:
         """0 where there is no such topic."""
@@ -57,9 +64,10 @@ class Topics:
         answers = await self._controller.create_topics(
             topics, validate_only=validate_only, check_configs=self._check_configs
         )
-        revisions = [each.revision for each in answers if isinstance(each, CreatedTopic)]
-        if revisions and not validate_only:
-            await self._metadata.wait_until(max(revisions))
+        created = [each for each in answers if isinstance(each, CreatedTopic)]
+        if created and not validate_only:
+            await self._metadata.wait_until(max(each.revision for each in created))
+            await self._settled([each.topic_id for each in created])
         return answers
 
     async def create_automatically(self, name: str) -> None:
@@ -98,6 +106,13 @@ class Topics:
         if self.partition_count(topic.name) == 0:
             # It existed in the store before this broker's metadata showed it.
             await self._metadata.load()
+        await self.made(topic.name)
+
+    async def made(self, name: str) -> None:
+        """Wait until this broker's partitions of a topic that exists are made."""
+        topic_id = self._metadata.image.topic_ids.get(name)
+        if topic_id is not None:
+            await self._settled([topic_id])
 
     def _check_configs(self, configs: Mapping[str, str]) -> None:
         try:
