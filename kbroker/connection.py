@@ -164,6 +164,7 @@ class Connection(asyncio.BufferedProtocol):
         """The answer of `slot` is there; `parts` is empty where none is sent (acks=0)."""
         assert not slot.filled, "a request is answered once"
         slot.filled = True
+        slot.waiting_for = None
         if slot.blocks:
             self._blockers -= 1
         if self._closing:

@@ -49,9 +49,9 @@ class Deferred(Generic[T]):
         """Give the answer. A second answer is ignored: a flush and a deadline may race."""
         if self.settled:
             return
-        self.settled = True
-        if self._callback is not None:
-            self._callback(value)
+        callback, _ = self._let_go()
+        if callback is not None:
+            callback(value)
         else:
             self._value = value
 
@@ -59,12 +59,12 @@ class Deferred(Generic[T]):
         """There is no answer but this error; whoever waits makes one of it."""
         if self.settled:
             return
-        self.settled = True
-        if self._callback is None:
+        callback, on_error = self._let_go()
+        if callback is None:
             self._error = error
             return
-        assert self._on_error is not None, "an error needs somebody to take it"
-        self._on_error(error)
+        assert on_error is not None, "an error needs somebody to take it"
+        on_error(error)
 
     def guard(self, work: Callable[[], None]) -> None:
         """Run a callback of ours: what it raises fails this request, and nobody else's."""
@@ -102,9 +102,19 @@ class Deferred(Generic[T]):
         """The client is gone: let the owner unregister what it watches."""
         if self.settled:
             return
+        on_abandon = self.on_abandon
+        self._let_go()
+        if on_abandon is not None:
+            on_abandon()
+
+    def _let_go(
+        self,
+    ) -> tuple[Callable[[T | None], None] | None, Callable[[Exception], None] | None]:
+        """Settled: forget everybody, so that no cycle of references waits for the collector."""
         self.settled = True
-        if self.on_abandon is not None:
-            self.on_abandon()
+        callback, on_error = self._callback, self._on_error
+        self._callback = self._on_error = self._on_effect = self.on_abandon = None
+        return callback, on_error
 
 
 class TimerLoop(Protocol):
