@@ -45,6 +45,10 @@ logger = logging.getLogger(__name__)
 CLUSTER_NAME = "kbroker"
 
 
+GC_THRESHOLD = 20_000
+"""New objects that live before the collector looks for cycles among them; Python's own is 700."""
+
+
 class StartError(Exception):
     """The broker cannot start; the message is one line for the person who started it."""
 
@@ -124,7 +128,7 @@ class Broker:
             settled=lambda topic_ids: self.replicas.settled(topic_ids),
         )
         self._flusher = dependencies.make_flusher(os.path.basename(directory.path))
-        flushes = FlushScheduler(
+        self._flushes = flushes = FlushScheduler(
             self._flusher,
             call_soon=self._loop.call_soon,
             on_error=self.storage_failed,
@@ -212,6 +216,7 @@ class Broker:
             metadata=metadata,
             topics=topics,
             replicas=self.replicas,
+            flushes=self._flushes,
             fetch_sessions=FetchSessions(
                 max_sessions=config.max_incremental_fetch_session_cache_slots,
                 random=dependencies.random,
@@ -369,9 +374,11 @@ async def _run(config: BrokerConfig) -> int:
             data = os.path.abspath(config.data_directories[0])
             text = ready_text(config, broker.server, cluster_id=broker.cluster_id, data=data)
             print(text, flush=True)  # noqa: T201
-            # What start made lives for ever: the collector need not look at it again.
+            # What start made lives for ever: the collector need not look at it again. Requests
+            # make no cycles; the many that wait for one flush should not set it off each time.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(GC_THRESHOLD)
             await broker.stopped.wait()
             await broker.drain()
             tasks.cancel_all()

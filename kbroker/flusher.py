@@ -72,6 +72,7 @@ class FlushScheduler:
         self._on_failed_flush = on_failed_flush or on_error
         self._dirty: dict[Flushable, None] = {}
         self._busy = False
+        self._scheduled = False  # busy, but not under way yet
 
     @property
     def idle(self) -> bool:
@@ -82,9 +83,16 @@ class FlushScheduler:
         """`partition` has appended past its durable end."""
         self._dirty[partition] = None
         if not self._busy:
-            self._busy = True
-            # At the end of the turn, so that one flush serves all the appends of the turn.
-            self._call_soon(self._start)
+            self._busy = self._scheduled = True
+            self._call_soon(self.start_armed)
+
+    def start_armed(self) -> None:
+        """Start the flush of what is armed, unless one is under way. Whoever has appended to all
+        partitions of a request need not wait for the end of the turn: the requests behind it are
+        taken up while the disk works, and the next flush serves them all."""
+        if self._scheduled:
+            self._scheduled = False
+            self._start()
 
     def _start(self) -> None:
         dirty, self._dirty = self._dirty, {}

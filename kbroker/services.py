@@ -11,6 +11,7 @@ from kbroker.config.listeners import Listeners
 from kbroker.connection import Connection
 from kbroker.coordination import GroupCoordinator
 from kbroker.dependencies import WallClock
+from kbroker.flusher import FlushScheduler
 from kbroker.producer_ids import ProducerIds
 from kbroker.replication.fetch_session import FetchSessions
 from kbroker.replication.replica_manager import ReplicaManager
@@ -41,6 +42,7 @@ class Services:
     metadata: MetadataCache
     topics: Topics
     replicas: ReplicaManager
+    flushes: FlushScheduler
     fetch_sessions: FetchSessions
     producer_ids: ProducerIds
     group_coordinator: GroupCoordinator

@@ -220,6 +220,7 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
         return None
     if pending is None:
         return response
+    services.flushes.start_armed()
     pending.complete(request.timeout_ms)
     return pending
 
