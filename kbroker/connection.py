@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -53,16 +54,14 @@ class ConnectionOwner(Protocol):
 
     memory: ReceiveMemory
     limits: ConnectionLimits
+    dispatch: Callable[[memoryview, Connection], None]
+    """Runs one request, which answers through `answer`, or `reserve` and `fill`."""
 
     def opened(self, connection: Connection) -> bool:
         """Whether one more connection may be served."""
         ...
 
     def closed(self, connection: Connection) -> None: ...
-
-    def dispatch(self, frame: memoryview, connection: Connection) -> None:
-        """Run one request; it answers through `answer`, or `reserve` and `fill`."""
-        ...
 
 
 class Connection(asyncio.BufferedProtocol):

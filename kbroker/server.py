@@ -45,7 +45,7 @@ class Server:
         self._loop = loop
         self._max_connections = min(config.max_connections, max_connections)
         self._backlog = config.socket_listen_backlog_size
-        self._dispatch: Dispatch | None = None
+        self.dispatch: Dispatch = _refuse  # until `serve`
         self._servers: list[asyncio.Server] = []
         self._all_closed: asyncio.Future[None] | None = None
 
@@ -67,13 +67,9 @@ class Server:
 
     async def serve(self, dispatch: Dispatch) -> None:
         """Accept clients; their requests go to `dispatch`."""
-        self._dispatch = dispatch
+        self.dispatch = dispatch
         for server in self._servers:
             await server.start_serving()
-
-    def dispatch(self, frame: memoryview, connection: Connection) -> None:
-        assert self._dispatch is not None, "nobody is accepted before `serve`"
-        self._dispatch(frame, connection)
 
     def opened(self, connection: Connection) -> bool:
         if len(self.connections) >= self._max_connections:
@@ -114,3 +110,8 @@ class Server:
             connection.abort()
         # One turn, so that the transports report their end.
         await asyncio.sleep(0)
+
+
+def _refuse(frame: memoryview, connection: Connection) -> None:
+    """A request before `serve`: an address that is bound is not yet listened on."""
+    connection.close()
