@@ -74,6 +74,7 @@ def values(client: RawClient, topic: str = "orders") -> list[bytes]:
 
 # Full.
 
+
 @pytest.mark.parametrize("acks", [1, -1])
 def test_a_full_disk_refuses_records_serves_readers_and_goes_on_when_there_is_room(scene, acks):
     with scene.broker() as broker, RawClient(broker.address) as client:
