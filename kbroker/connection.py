@@ -229,6 +229,11 @@ class Connection(asyncio.BufferedProtocol):
         reader = self._reader
         dispatch = self._owner.dispatch
         limits = self._owner.limits
+        turn_requests, turn_bytes, slot_limit = (
+            limits.turn_requests,
+            limits.turn_bytes,
+            limits.slots,
+        )
         requests, size = 0, 0
         slots = self._slots
         may_start = self._may_start()
@@ -240,11 +245,11 @@ class Connection(asyncio.BufferedProtocol):
                 dispatch(frame, self)
                 requests += 1
                 size += len(frame)
-                if requests >= limits.turn_requests or size >= limits.turn_bytes:
+                if requests >= turn_requests or size >= turn_bytes:
                     self._schedule_proceed()
                     break
                 # What a request can change; the rest of `_may_start` holds for the turn.
-                may_start = not self._blockers and not self._closing and len(slots) < limits.slots
+                may_start = not self._blockers and not self._closing and len(slots) < slot_limit
         except FrameTooLarge as error:
             logger.warning("%s:%d announces a frame of %s bytes: closed", *self.peer_address, error)
             self.close()

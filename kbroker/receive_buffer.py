@@ -113,10 +113,19 @@ class FrameReader:
     with the frame in an own buffer (`owns_frames`), where it stays until `keep_rest` is called.
     """
 
-    __slots__ = ("_current", "_end", "_memory", "_own", "_own_view", "_start")
+    __slots__ = (
+        "_current",
+        "_end",
+        "_max_frame_bytes",
+        "_memory",
+        "_own",
+        "_own_view",
+        "_start",
+    )
 
     def __init__(self, memory: ReceiveMemory) -> None:
         self._memory = memory
+        self._max_frame_bytes = memory.max_frame_bytes
         self._own: bytearray | None = None
         self._own_view: memoryview | None = None
         self._current = memory.shared
@@ -159,7 +168,7 @@ class FrameReader:
         if available < 4:
             return None
         (size,) = _LENGTH.unpack_from(self._current, start)
-        if not 0 <= size <= self._memory.max_frame_bytes:
+        if not 0 <= size <= self._max_frame_bytes:
             raise FrameTooLarge(size)
         if available - 4 < size:
             return None

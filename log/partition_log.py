@@ -26,7 +26,7 @@ from log.transaction_index import AbortedTransaction
 from log.truncation import cut
 from log.validation import is_plain, only_batch, validate_produced, validate_replicated
 from log.writing import AppendResult, Writer, marker_in, result_of_duplicate
-from wire.records.batch import BatchHeader, crc_is_valid, stamp
+from wire.records.batch import BatchHeader, crc_is_of_all, stamp
 from wire.records.file_slice import FileSlice
 
 __all__ = ["AppendResult", "PartitionLog"]
@@ -165,7 +165,7 @@ class PartitionLog:
         if header is None:
             header = only_batch(records)
         if is_plain(header, len(records), self.config, now_ms) and (
-            crc_verified or crc_is_valid(records, 0, header)
+            crc_verified or crc_is_of_all(records, header)
         ):
             data, log_append_time_ms = records, -1
         else:

@@ -38,6 +38,10 @@ from wire.records.batch_header import (
 from wire.records.compression import Compression
 from wire.records.record import Record, iterate_records
 
+# A NamedTuple's own constructor takes twice as long, for every Produce.
+_new_tuple = tuple.__new__
+
+LAST_CODEC = int(Compression.ZSTD)
 CREATE_TIME = "CreateTime"
 LOG_APPEND_TIME = "LogAppendTime"
 COMPACT = "compact"
@@ -140,18 +144,32 @@ def _invalid(detail: str) -> KafkaError:
 def is_plain(header: BatchHeader, size: int, config: LogConfig, now_ms: int) -> bool:
     """Whether nearly every batch's case is this one's too: all checks of `validate_produced` would
     pass but for the checksum, and nothing has to be stamped. One glance, for every Produce."""
-    attributes = header.attributes
+    (
+        base_offset,
+        batch_length,
+        _leader_epoch,
+        _magic,
+        _crc,
+        attributes,
+        last_offset_delta,
+        base_timestamp,
+        max_timestamp,
+        producer_id,
+        _producer_epoch,
+        base_sequence,
+        record_count,
+    ) = header
     earliest = now_ms - config.message_timestamp_before_max_ms
     latest = now_ms + config.message_timestamp_after_max_ms
     return (
-        header.batch_length + LENGTH_END == size <= config.max_message_bytes
+        batch_length + LENGTH_END == size <= config.max_message_bytes
         and size <= config.segment_bytes
-        and 0 <= attributes <= Compression.ZSTD
-        and header.base_offset == 0
-        and 0 < header.record_count == header.last_offset_delta + 1
-        and (header.producer_id < 0 or header.base_sequence >= 0)
-        and earliest <= header.base_timestamp <= latest
-        and earliest <= header.max_timestamp <= latest
+        and 0 <= attributes <= LAST_CODEC
+        and base_offset == 0
+        and 0 < record_count == last_offset_delta + 1
+        and (producer_id < 0 or base_sequence >= 0)
+        and earliest <= base_timestamp <= latest
+        and earliest <= max_timestamp <= latest
         and config.message_timestamp_type == CREATE_TIME
         and COMPACT not in config.cleanup_policy
     )
@@ -164,7 +182,7 @@ def only_batch(payload: memoryview) -> BatchHeader:
     it is none at all. (Kafka checks this before it looks at the partition.)
     """
     if len(payload) >= HEADER_SIZE:
-        header = BatchHeader._make(HEADER.unpack_from(payload))
+        header = _new_tuple(BatchHeader, HEADER.unpack_from(payload))
         if header.magic == CURRENT_MAGIC and header.batch_length + LENGTH_END == len(payload):
             return header
     size = _whole_batch_size(payload, 0)

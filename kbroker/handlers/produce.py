@@ -162,11 +162,12 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
     acks = request.acks
     services = context.services
     replicas = services.replicas
-    by_id = context.api_version >= TOPIC_IDS_SINCE
+    version = context.api_version
+    by_id = version >= TOPIC_IDS_SINCE
+    transactional_id_given = request.transactional_id is not None
     now_ms = services.clock.now_ms()
     response = ProduceResponse(responses=[])
     pending: PendingProduce | None = None
-    failed = False
     for topic in request.topic_data:
         if not topic.partition_data:
             continue
@@ -177,8 +178,6 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
             )
         )
         for data in topic.partition_data:
-            answer = PartitionProduceResponse(index=data.index, error_code=0, base_offset=-1)
-            answers.append(answer)
             partition: Partition | None = None
             try:
                 if by_id:
@@ -188,34 +187,39 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
                 records = data.records
                 if records is None:
                     raise KafkaError(ErrorCode.INVALID_RECORD, "the record set is null")
-                header = _checked_header(records, context.api_version)
+                header = only_batch(records)
+                if version < ZSTD_SINCE:
+                    _check_codec(header)
                 partition = found  # what is refused from here on tells where its log starts
                 result = partition.append_as_leader(
                     records,
                     now_ms=now_ms,
                     required_acks=acks,
                     header=header,
-                    transactional_id_given=request.transactional_id is not None,
+                    transactional_id_given=transactional_id_given,
                     crc_verified=crc_verified,
                 )
             except KafkaError as error:
-                _refuse(answer, error, partition)
-                failed = True
+                answers.append(_refused(data.index, error, partition))
                 continue
             except OSError as error:
                 services.storage_failed(error)
-                answer.error_code = ErrorCode.KAFKA_STORAGE_ERROR
-                failed = True
+                answers.append(_answer(data.index, ErrorCode.KAFKA_STORAGE_ERROR))
                 continue
-            answer.base_offset = result.base_offset
-            answer.log_append_time_ms = result.log_append_time_ms
-            answer.log_start_offset = result.log_start_offset
+            answer = PartitionProduceResponse(
+                index=data.index,
+                error_code=0,
+                base_offset=result.base_offset,
+                log_append_time_ms=result.log_append_time_ms,
+                log_start_offset=result.log_start_offset,
+            )
+            answers.append(answer)
             if acks and not partition.is_acknowledged(result.last_offset, acks):
                 if pending is None:
                     pending = PendingProduce(context, response)
                 pending.wait_for(partition, result, acks, answer)
     if not acks:
-        if failed:
+        if _any_failed(response):
             context.connection.close()
         return None
     if pending is None:
@@ -225,12 +229,9 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
     return pending
 
 
-def _checked_header(records: memoryview, version: int) -> BatchHeader:
-    """The header of the one batch, with what the version forbids refused."""
-    header = only_batch(records)
-    if version < ZSTD_SINCE and header.attributes & COMPRESSION_MASK == Compression.ZSTD:
+def _check_codec(header: BatchHeader) -> None:
+    if header.attributes & COMPRESSION_MASK == Compression.ZSTD:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    return header
 
 
 def _crcs_are_valid(batches: list[memoryview]) -> bool:
@@ -249,18 +250,29 @@ def _set_error(answer: PartitionProduceResponse, code: ErrorCode) -> None:
     answer.log_start_offset = -1
 
 
-def _refuse(
-    answer: PartitionProduceResponse, error: KafkaError, partition: Partition | None
-) -> None:
+def _any_failed(response: ProduceResponse) -> bool:
+    return any(
+        answer.error_code for topic in response.responses for answer in topic.partition_responses
+    )
+
+
+def _answer(index: int, code: ErrorCode) -> PartitionProduceResponse:
+    return PartitionProduceResponse(index=index, error_code=code, base_offset=-1)
+
+
+def _refused(
+    index: int, error: KafkaError, partition: Partition | None
+) -> PartitionProduceResponse:
     """Nothing was appended."""
-    answer.error_code = error.code
+    answer = _answer(index, error.code)
     answer.error_message = error.detail or None
     answer.record_errors = [
-        BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=message)
-        for index, message in error.record_errors
+        BatchIndexAndErrorMessage(batch_index=place, batch_index_error_message=message)
+        for place, message in error.record_errors
     ]
     if partition is not None and error.code not in WITHOUT_LOG_START:
         answer.log_start_offset = partition.log.log_start_offset
+    return answer
 
 
 def error_response(
@@ -274,10 +286,7 @@ def error_response(
             TopicProduceResponse(
                 name=topic.name,
                 topic_id=topic.topic_id,
-                partition_responses=[
-                    PartitionProduceResponse(index=data.index, error_code=code, base_offset=-1)
-                    for data in topic.partition_data
-                ],
+                partition_responses=[_answer(data.index, code) for data in topic.partition_data],
             )
             for topic in request.topic_data
         ]

@@ -42,6 +42,7 @@ __all__ = [
     "BatchHeader",
     "Buffer",
     "build_batch",
+    "crc_is_of_all",
     "crc_is_valid",
     "declared_size",
     "iterate_batches",
@@ -64,6 +65,11 @@ def crc_is_valid(buffer: Buffer, position: int, header: BatchHeader) -> bool:
     """
     end = position + header.size_bytes
     return end <= len(buffer) and _checksum(buffer, position, end) == header.crc
+
+
+def crc_is_of_all(batch: Buffer, header: BatchHeader) -> bool:
+    """As `crc_is_valid` for a buffer that holds one whole batch and nothing else."""
+    return crc32c(batch[ATTRIBUTES_AT:]) == header.crc
 
 
 def _checksum(buffer: Buffer, position: int, end: int) -> int:
