@@ -166,7 +166,7 @@ def fetch_asked(kafka: Player) -> None:
             fetch_group("asked-b", {topic: [1]}),
             fetch_group("asked-nobody", {topic: [0]}),
             fetch_group("asked-nobody-too", None),
-            fetch_group("", None),
+            fetch_group("", {topic: [0]}),
         ]
     )
     kafka.send("several groups", groups, 8)
