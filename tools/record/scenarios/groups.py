@@ -51,6 +51,7 @@ def find_transaction(kafka: Player) -> None:
 
 def versions(kafka: Player) -> None:
     """Every version commits, and every version reads it back."""
+    kafka.setup_offsets_topic()
     topic_id = kafka.setup_topic("group-versions")
     for version in OffsetCommitRequest.VERSIONS:
         name = topic_id if version >= 10 else "group-versions"
@@ -77,6 +78,7 @@ def versions(kafka: Player) -> None:
 
 def commit_values(kafka: Player) -> None:
     """Offsets, epochs and metadata come back as they went; metadata has a largest size."""
+    kafka.setup_offsets_topic()
     topic = "group-values"
     kafka.setup_topic(topic, partitions=2)
     for title, offset, epoch, metadata in (
@@ -100,6 +102,7 @@ def commit_values(kafka: Player) -> None:
 
 def commit_refused(kafka: Player) -> None:
     """Unknown partitions, groups that cannot be, and members of a group that has none."""
+    kafka.setup_offsets_topic()
     topic = "group-refused"
     topic_id = kafka.setup_topic(topic)
     good = commit_part(topic, 5)
@@ -139,6 +142,7 @@ def commit_refused(kafka: Player) -> None:
 
 def fetch_asked(kafka: Player) -> None:
     """What was never committed, several groups at once, all topics, stable offsets only."""
+    kafka.setup_offsets_topic()
     topic, other = "group-asked", "group-asked-too"
     topic_id = kafka.setup_topic(topic, partitions=2)
     kafka.setup_topic(other)
@@ -192,6 +196,7 @@ def fetch_asked(kafka: Player) -> None:
 
 def deleted_topic(kafka: Player) -> None:
     """Offsets leave with their topic."""
+    kafka.setup_offsets_topic()
     topic = "group-deleted"
     kafka.setup_topic(topic)
     kafka.send("commit", offset_commit("deleted", commit_part(topic, 5)), 8)
