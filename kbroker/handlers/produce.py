@@ -34,6 +34,10 @@ CRC_IN_THREAD_BYTES = 4 * 1024 * 1024
 """Above this the checksum takes milliseconds: a thread computes it (and releases the GIL)."""
 
 
+LEAST_WAIT_MS = 1_000
+"""The client's timeout is for replication; the leader's own write it cannot cut short (nor can it
+in Kafka, where a timeout of 0 succeeds on one replica). So an fsync gets at least this long."""
+
 ACKS = (-1, 0, 1)
 ZSTD_SINCE = 7
 TOPIC_IDS_SINCE = 13
@@ -94,7 +98,8 @@ class PendingProduce(Deferred[ProduceResponse]):
         """Nothing more is appended: from here on the answer may leave."""
         self.is_complete = True
         if self.remaining:
-            self.bucket = self.context.services.deadlines.add(timeout_ms, self.expire)
+            delay_ms = max(timeout_ms, LEAST_WAIT_MS)
+            self.bucket = self.context.services.deadlines.add(delay_ms, self.expire)
         else:
             self.settle(self.response)
 
