@@ -133,6 +133,7 @@ class Broker:
             call_soon=self._loop.call_soon,
             on_error=self.storage_failed,
             on_failed_flush=self.flush_failed,
+            call_later=self._loop.call_later,
         )
         self.replicas = replicas = ReplicaManager(
             node_id=config.node_id,

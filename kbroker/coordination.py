@@ -76,9 +76,16 @@ class GroupCoordinator:
                 continue
             self._loading[index] = None
             try:
-                self._shards[index] = await self._replay(index)
+                partition = self._replicas.partition(GROUP_TOPIC, index)
+                shard = await self._replay(partition)
             finally:
                 del self._loading[index]
+            if partition.is_stopped:
+                continue  # deleted meanwhile: these are the offsets of a topic that is gone
+            self._shards[index] = shard
+            for topic in shard.offsets.topics():
+                if self._topics.partition_count(topic) == 0:  # deleted before the load was done
+                    self._forget(index, shard, topic)
 
     def forget_topic(self, topic: str) -> None:
         """A topic was deleted: so are the offsets committed in it."""
@@ -86,12 +93,15 @@ class GroupCoordinator:
             self._shards.clear()
             return
         for index, shard in sorted(self._shards.items()):
-            outcome = shard.on_topic_deleted(topic)
-            if outcome.records:
-                try:
-                    self._write(index, shard, outcome.records)
-                except (KafkaError, OSError) as error:
-                    logger.warning("offsets of the deleted topic %s remain: %s", topic, error)
+            self._forget(index, shard, topic)
+
+    def _forget(self, index: int, shard: GroupShard, topic: str) -> None:
+        outcome = shard.on_topic_deleted(topic)
+        if outcome.records:
+            try:
+                self._write(index, shard, outcome.records)
+            except (KafkaError, OSError) as error:
+                logger.warning("offsets of the deleted topic %s remain: %s", topic, error)
 
     def run(
         self, group_id: str, operation: Callable[[GroupShard, int], Outcome[R]]
@@ -180,9 +190,8 @@ class GroupCoordinator:
         partition.when_acknowledged(last_offset, ALL_REPLICAS, committed)
         return deferred
 
-    async def _replay(self, index: int) -> GroupShard:
+    async def _replay(self, partition: Partition) -> GroupShard:
         """Build a shard from its partition, up to the log end at the start of the load."""
-        partition = self._replicas.partition(GROUP_TOPIC, index)
         shard = GroupShard(max_metadata_bytes=self._config.offset_metadata_max_bytes)
         log = partition.log
         offset, end_offset = log.log_start_offset, log.log_end_offset

@@ -68,7 +68,7 @@ def system_dependencies(loop: asyncio.AbstractEventLoop) -> Dependencies:
         file_system=OsFileSystem(),
         make_flusher=lambda name: ThreadFlusher(loop, name),
         open_store=open_store,
-        max_connections=max(_file_limit() - FILES_FOR_LOGS, FILES_FOR_LOGS),
+        max_connections=connections_within(_file_limit()),
     )
 
 
@@ -81,3 +81,8 @@ def _file_limit() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
     return WANTED_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def connections_within(file_limit: int) -> int:
+    """The logs keep what they are promised, or half where there is little."""
+    return max(file_limit - FILES_FOR_LOGS, file_limit // 2)

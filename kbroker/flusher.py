@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import queue
 import threading
@@ -18,6 +19,10 @@ from itertools import chain
 from typing import Protocol
 
 from log.flushing import FlushTicket
+
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
+RETRY_DELAY_S = 0.1
+"""After which a flush is tried again that could not be begun."""
 
 
 class Syncable(Protocol):
@@ -65,11 +70,15 @@ class FlushScheduler:
         call_soon: Callable[[Callable[[], None]], object],
         on_error: Callable[[OSError], None],
         on_failed_flush: Callable[[OSError], None] | None = None,
+        call_later: Callable[[float, Callable[[], None]], object] = lambda delay, callback: None,
     ) -> None:
+        """`call_later` is for what could not be begun: without it that waits for an append."""
         self._flusher = flusher
         self._call_soon = call_soon
         self._on_error = on_error
         self._on_failed_flush = on_failed_flush or on_error
+        self._call_later = call_later
+        self._postponed: dict[Flushable, None] = {}
         self._dirty: dict[Flushable, None] = {}
         self._busy = False
         self._scheduled = False  # busy, but not under way yet
@@ -102,6 +111,7 @@ class FlushScheduler:
                 ticket = partition.prepare_flush()
             except OSError as error:  # opening what is to be flushed
                 self._on_error(error)
+                self._again_later(partition)
                 continue
             if ticket is not None:
                 prepared.append((partition, ticket))
@@ -136,6 +146,12 @@ class FlushScheduler:
         if partition.is_stopped:
             ticket.release()  # deleted meanwhile: whether its files are durable is all the same
             return
+        if error is not None and error.errno in OUT_OF_FILES:
+            # No fsync says so: something could not be opened, and nothing was marked clean.
+            ticket.release()
+            self._on_error(error)
+            self._again_later(partition)
+            return
         if error is not None:
             # Never retried: the kernel has marked the pages clean, a second flush would lie.
             partition.fail_flush(ticket, error)
@@ -145,6 +161,18 @@ class FlushScheduler:
             partition.complete_flush(ticket)
         except OSError as another:  # removing what the flush made needless
             self._on_error(another)
+
+    def _again_later(self, partition: Flushable) -> None:
+        """Somebody waits for this flush, and perhaps nobody appends again to arm it."""
+        if not self._postponed:
+            self._call_later(RETRY_DELAY_S, self._arm_postponed)
+        self._postponed[partition] = None
+
+    def _arm_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, {}
+        for partition in postponed:
+            if not partition.is_stopped:
+                self.arm(partition)
 
 
 class ThreadFlusher:

@@ -40,6 +40,10 @@ class CommittedOffsets:
         """By topic and partition. Not to be changed."""
         return self._groups.get(group_id, {})
 
+    def topics(self) -> list[str]:
+        """Every topic with a committed offset, sorted."""
+        return sorted({topic for topics in self._groups.values() for topic in topics})
+
     def of_topic(self, topic: str) -> Iterator[tuple[str, int]]:
         """Who has committed an offset of `topic`: (group, partition), sorted."""
         for group_id in sorted(self._groups):

@@ -124,6 +124,8 @@ class Partition:
         )
         if not result.duplicate:
             self._appended()
+        elif self.flushes_each_append and log.recovery_point < log.log_end_offset:
+            self._arm_flush(self)  # the first time may not have come to its flush
         return result
 
     def is_acknowledged(self, last_offset: int, required_acks: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from kbroker.dependencies import SystemClock, system_dependencies
+from kbroker.dependencies import SystemClock, connections_within, system_dependencies
 from log.file_system import OsFileSystem
 
 
@@ -35,3 +35,8 @@ def test_metadata_and_flushes_are_durable(tmp_path) -> None:
         file.close()
 
     asyncio.run(scenario())
+
+
+def test_clients_leave_the_logs_descriptors_even_where_there_are_few() -> None:
+    assert connections_within(10_000) == 10_000 - 512
+    assert connections_within(200) == 100

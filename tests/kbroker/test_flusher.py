@@ -27,6 +27,9 @@ class Ticket:
     def sync(self) -> None:
         pass
 
+    def release(self) -> None:
+        pass
+
 
 @dataclass(eq=False, slots=True)
 class FakePartition:
@@ -86,9 +89,13 @@ class Setting:
     def __init__(self) -> None:
         self.flusher = ManualFlusher()
         self.soon: deque[Callable[[], None]] = deque()
+        self.later: list[Callable[[], None]] = []
         self.errors: list[OSError] = []
         self.scheduler = FlushScheduler(
-            self.flusher, call_soon=self.soon.append, on_error=self.errors.append
+            self.flusher,
+            call_soon=self.soon.append,
+            on_error=self.errors.append,
+            call_later=lambda delay, callback: self.later.append(callback),
         )
 
     def append(self, partition: FakePartition, count: int = 1) -> None:
@@ -180,6 +187,44 @@ def test_an_append_made_while_a_flush_completes_is_flushed_next() -> None:
     setting.turn()
     assert partition.durable_end == 3
     assert setting.scheduler.idle
+
+
+def test_a_flush_that_could_not_be_begun_is_tried_again_without_another_append() -> None:
+    setting = Setting()
+
+    class Full(FakePartition):
+        is_full = True
+
+        def prepare_flush(self) -> Ticket | None:
+            if self.is_full:
+                raise OSError(errno.EMFILE, "too many open files")
+            return super().prepare_flush()
+
+    partition = Full()
+    setting.append(partition)
+    setting.turn()
+    assert [each.errno for each in setting.errors] == [errno.EMFILE]
+    partition.is_full = False
+    (retry,) = setting.later
+    retry()
+    setting.turn()
+    setting.flusher.finish()
+    assert partition.durable_end == 1
+
+
+def test_running_out_of_descriptors_in_a_flush_is_no_failed_fsync() -> None:
+    setting = Setting()
+    partition = FakePartition()
+    setting.append(partition)
+    setting.turn()
+    setting.flusher.finish([OSError(errno.ENFILE, "too many open files")])
+    partition.in_flight = False  # the ticket was given back
+    assert not partition.failed
+    (retry,) = setting.later
+    retry()
+    setting.turn()
+    setting.flusher.finish()
+    assert partition.durable_end == 1
 
 
 def test_a_partition_that_cannot_be_prepared_is_reported_and_the_others_are_flushed() -> None:

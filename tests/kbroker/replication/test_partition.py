@@ -121,6 +121,7 @@ def test_a_duplicate_is_acknowledged_with_its_first_and_not_before() -> None:
     assert second.result.duplicate
     assert second.result.base_offset == first.result.base_offset
     assert (first.code, second.code) == (None, None)
+    assert stage.armed, "also by the second: the flush of the first may not have been begun"
     stage.flush()
     assert (first.code, second.code) == (ErrorCode.NONE, ErrorCode.NONE)
 
