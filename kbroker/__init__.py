@@ -10,5 +10,6 @@
 | `replication` | partitions, in-sync replicas, fetch sessions |
 | `cluster` | the metadata store, its image, the controller |
 | `coordination` | hosts the coordinator shards |
+| `operations` | what "authorized operations" answers |
 | `config` | every configuration key, from one declared table |
 """

@@ -116,7 +116,7 @@ class FlushScheduler:
             if ticket is not None:
                 prepared.append((partition, ticket))
         if not prepared:
-            self._busy = False
+            self._end()
             return
 
         def done(results: FlushResults) -> None:
@@ -135,10 +135,15 @@ class FlushScheduler:
             rest = next(outcomes, None)
             if rest is not None:
                 self._call_soon(lambda: self._complete(chain([rest], outcomes)))
-            elif self._dirty:
-                self._start()
             else:
-                self._busy = False
+                self._end()
+
+    def _end(self) -> None:
+        """A flush is over: the next one serves what was armed meanwhile."""
+        if self._dirty:
+            self._start()
+        else:
+            self._busy = False
 
     def _complete_one(
         self, partition: Flushable, ticket: FlushTicket, error: OSError | None

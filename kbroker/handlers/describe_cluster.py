@@ -7,6 +7,7 @@ only. 2: fenced brokers, of which there are none to tell.
 from __future__ import annotations
 
 from kbroker.handler import Handler, RequestContext
+from kbroker.operations import CLUSTER_OPERATIONS, NOT_ASKED
 from wire.errors import ErrorCode
 from wire.messages.describe_cluster import (
     DescribeClusterBroker,
@@ -16,12 +17,6 @@ from wire.messages.describe_cluster import (
 
 BROKERS = 1
 CONTROLLERS = 2
-
-CLUSTER_OPERATIONS = sum(1 << operation for operation in (5, 7, 8, 9, 10, 11, 12))
-"""Everything, while there is no authoriser: create, alter, describe, cluster action, describe and
-alter configs, idempotent write."""
-
-NOT_ASKED = -(2**31)
 
 
 def handle(context: RequestContext, request: DescribeClusterRequest) -> DescribeClusterResponse:

@@ -18,6 +18,7 @@ from collections.abc import Coroutine
 from kbroker.cluster.metadata_image import TopicImage
 from kbroker.cluster.topic_names import topic_name_problem
 from kbroker.handler import Handler, RequestContext
+from kbroker.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from kbroker.topics import INTERNAL_TOPICS
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.metadata import (
@@ -30,13 +31,6 @@ from wire.messages.metadata import (
 )
 from wire.schema import NIL_UUID
 
-TOPIC_OPERATIONS = sum(1 << operation for operation in (3, 4, 5, 6, 7, 8, 10, 11))
-"""Everything, while there is no authoriser: read, write, create, delete, alter, describe, describe
-and alter configs."""
-
-CLUSTER_OPERATIONS = sum(1 << operation for operation in (5, 7, 8, 9, 10, 11, 12))
-
-NOT_ASKED = -(2**31)
 IDS_SINCE = 12
 
 

@@ -212,6 +212,21 @@ def test_a_flush_that_could_not_be_begun_is_tried_again_without_another_append()
     assert partition.durable_end == 1
 
 
+def test_what_is_armed_while_nothing_can_be_prepared_is_flushed_all_the_same() -> None:
+    setting = Setting()
+    waiting = FakePartition()
+
+    class Empty(FakePartition):
+        def prepare_flush(self) -> Ticket | None:
+            setting.append(waiting)
+            return None
+
+    setting.append(Empty())
+    setting.turn()
+    setting.flusher.finish()
+    assert waiting.durable_end == 1
+
+
 def test_running_out_of_descriptors_in_a_flush_is_no_failed_fsync() -> None:
     setting = Setting()
     partition = FakePartition()
