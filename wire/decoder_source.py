@@ -22,6 +22,7 @@ def compile_decoder(cls: type[Struct], version: int) -> object:
         WireError=WireError,
         finish_varint=primitives.finish_unsigned_varint,
         read_varint=primitives.read_unsigned_varint,
+        decode_int8s=primitives.decode_int8s,
         decode_int32s=primitives.decode_int32s,
         read_unknown_tags=primitives.read_unknown_tags,
     )
@@ -124,6 +125,13 @@ class _Decoder(Function):
             self.check("0 <= 4 * n <= end - position", field.name)
             self.line(f"{target} = decode_int32s(buffer, position, n)")
             self.line("position += 4 * n")
+            return
+        if field.element == "int8":
+            # A list takes eight times their bytes.
+            self.check("(0 <= n <= end - position and n <= room)", field.name)
+            self.line("room -= n")
+            self.line(f"{target} = decode_int8s(buffer, position, n)")
+            self.line("position += n")
             return
         if field.element == "string":
             smallest = 1 if self.flexible else 2

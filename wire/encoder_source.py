@@ -17,6 +17,7 @@ def compile_encoder(cls: type[Struct], version: int) -> object:
         VARINT=primitives.VARINT,
         join=b"".join,
         INT32S=primitives.PACK_INT32S,
+        encode_int8s=primitives.encode_int8s,
         encode_int32s=primitives.encode_int32s,
         encode_tags=primitives.encode_tags,
     )
@@ -110,6 +111,9 @@ class _Encoder(Function):
             # Replica lists are short: no call for them.
             short = f"INT32S[len({values})](*{values})"
             self.piece(f"{short} if len({values}) < 8 else encode_int32s({values})")
+            return
+        if field.element == "int8":
+            self.piece(f"encode_int8s({values})")
             return
         self.flush()
         item = self.source.fresh("item")

@@ -1,4 +1,4 @@
-"""The few encodings that compiled code does not write out in line: varints, int32 arrays, tags.
+"""The few encodings that compiled code does not write in line: varints, arrays of numbers, tags.
 
 Counterpart: `compiler`, whose generated functions call these. An IndexError of theirs means that
 the buffer ended; `compiler.decode` makes a WireError of it.
@@ -84,6 +84,16 @@ def decode_int32s(buffer: Buffer, position: int, count: int) -> list[int]:
     if count < 8:
         return list(_INT32S[count].unpack_from(buffer, position))
     return list(struct.unpack_from(f">{count}i", buffer, position))
+
+
+def encode_int8s(values: list[int]) -> bytes:
+    """The elements of an array of int8, without its length."""
+    return struct.pack(f">{len(values)}b", *values)
+
+
+def decode_int8s(buffer: Buffer, position: int, count: int) -> list[int]:
+    """`count` elements, which the caller has found to lie within the buffer."""
+    return list(struct.unpack_from(f">{count}b", buffer, position))
 
 
 def encode_tags(tags: Mapping[int, bytes]) -> bytes:

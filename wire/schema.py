@@ -40,6 +40,8 @@ FIXED_KINDS: dict[str, tuple[str, int]] = {
     "int16": ("h", 2),
     "int32": ("i", 4),
     "int64": ("q", 8),
+    "uint16": ("H", 2),
+    "float64": ("d", 8),
     "uuid": ("16s", 16),
 }
 NIL_UUID = bytes(16)
@@ -98,6 +100,8 @@ class Field:
             return NIL_UUID
         if self.kind == "boolean":
             return False
+        if self.kind == "float64":
+            return 0.0
         return {"string": "", "binary": b"", "records": None, "array": (), "struct": None}.get(
             self.kind, 0
         )
@@ -121,6 +125,14 @@ def int32(at: str = "0+", *, default: int = _REQUIRED, tag: int | None = None) -
 
 def int64(at: str = "0+", *, default: int = _REQUIRED, tag: int | None = None) -> int:
     return cast(int, Field("int64", at, default=default, tag=tag))
+
+
+def uint16(at: str = "0+", *, default: int = _REQUIRED, tag: int | None = None) -> int:
+    return cast(int, Field("uint16", at, default=default, tag=tag))
+
+
+def float64(at: str = "0+", *, default: float = _REQUIRED, tag: int | None = None) -> float:
+    return cast(float, Field("float64", at, default=default, tag=tag))
 
 
 def uuid(at: str = "0+", *, default: bytes = _REQUIRED, tag: int | None = None) -> bytes:
@@ -160,16 +172,38 @@ def record_set(at: str = "0+", *, nullable: str = "", default: None = _REQUIRED)
     return Field("records", at, nullable=nullable, default=default)
 
 
-def int32_array(
+def int8_array(
     at: str = "0+", *, default: tuple[()] = _REQUIRED, tag: int | None = None
 ) -> list[int]:
-    return cast("list[int]", Field("array", at, default=default, tag=tag, element="int32"))
+    return cast("list[int]", Field("array", at, default=default, tag=tag, element="int8"))
 
 
+@overload
+def int32_array(
+    at: str = "0+", *, default: tuple[()] = _REQUIRED, tag: int | None = None
+) -> list[int]: ...
+@overload
+def int32_array(
+    at: str = "0+", *, nullable: str, default: tuple[()] | None = _REQUIRED, tag: int | None = None
+) -> list[int] | None: ...
+def int32_array(
+    at: str = "0+", *, nullable: str = "", default: Any = _REQUIRED, tag: int | None = None
+) -> Any:
+    return Field("array", at, nullable=nullable, default=default, tag=tag, element="int32")
+
+
+@overload
 def string_array(
     at: str = "0+", *, default: tuple[()] = _REQUIRED, tag: int | None = None
-) -> list[str]:
-    return cast("list[str]", Field("array", at, default=default, tag=tag, element="string"))
+) -> list[str]: ...
+@overload
+def string_array(
+    at: str = "0+", *, nullable: str, default: tuple[()] | None = _REQUIRED, tag: int | None = None
+) -> list[str] | None: ...
+def string_array(
+    at: str = "0+", *, nullable: str = "", default: Any = _REQUIRED, tag: int | None = None
+) -> Any:
+    return Field("array", at, nullable=nullable, default=default, tag=tag, element="string")
 
 
 StructT = TypeVar("StructT", bound="Struct")
@@ -247,10 +281,13 @@ class StructMeta(type):
         int16,
         int32,
         int64,
+        uint16,
+        float64,
         uuid,
         string,
         binary,
         record_set,
+        int8_array,
         int32_array,
         string_array,
         array,

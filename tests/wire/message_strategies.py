@@ -35,6 +35,9 @@ INTEGERS = {
     )
     for kind, bits in (("int8", 8), ("int16", 16), ("int32", 32), ("int64", 64))
 }
+INTEGERS["uint16"] = st.sampled_from([0, 1, 0x7FFF, 0x8000, 0xFFFF]) | st.integers(0, 0xFFFF)
+# A NaN equals nothing, itself included, so that messages could not be compared.
+FLOATS = st.floats(allow_nan=False)
 TEXT = st.text(max_size=8) | st.sampled_from(["", "topic", "é" * 70, "x" * 200])
 BINARY = st.binary(max_size=8) | st.just(b"\x00" * 150)
 UUIDS = st.just(NIL_UUID) | st.binary(min_size=16, max_size=16)
@@ -86,18 +89,18 @@ def messages(
             default = default_struct(field.element)
             return st.none() | of_struct(field.element).filter(lambda value: value != default)
         if field.kind == "array":
-            elements = {"int32": INTEGERS["int32"], "string": TEXT}.get(field.element)
+            elements = {**INTEGERS, "string": TEXT}.get(field.element)
             if elements is None:
                 elements = of_struct(field.element)
             value = st.lists(elements, max_size=2)
-            if field.element == "int32":
+            if field.element in INTEGERS:
                 value |= st.lists(elements, min_size=9, max_size=9)
         elif field.kind == "struct":
             value = of_struct(field.element)
         elif field.kind in INTEGERS:
             value = INTEGERS[field.kind]
         else:
-            kinds = {"boolean": st.booleans(), "string": TEXT, "uuid": UUIDS}
+            kinds = {"boolean": st.booleans(), "string": TEXT, "uuid": UUIDS, "float64": FLOATS}
             value = kinds.get(field.kind, BINARY)
         return st.none() | value if is_nullable else value
 

@@ -78,8 +78,8 @@ class Writer:
             self.output += content
 
     def element(self, field: Field, item: object) -> None:
-        if field.element == "int32":
-            self.output += struct.pack(">i", item)
+        if field.element in FIXED_KINDS:
+            self.output += struct.pack(">" + FIXED_KINDS[field.element][0], item)
         elif field.element == "string":
             self.field(ELEMENT_STRING, item)
         else:
@@ -160,8 +160,9 @@ class Reader:
             raise WireError(str(error)) from error
 
     def element(self, field: Field) -> object:
-        if field.element == "int32":
-            return struct.unpack(">i", self.take(4))[0]
+        if field.element in FIXED_KINDS:
+            character, size = FIXED_KINDS[field.element]
+            return struct.unpack(">" + character, self.take(size))[0]
         if field.element == "string":
             return self.field(ELEMENT_STRING)
         return self.struct(field.element)

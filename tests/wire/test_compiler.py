@@ -33,7 +33,9 @@ from wire.schema import (
     array,
     binary,
     boolean,
+    float64,
     int8,
+    int8_array,
     int16,
     int32,
     int32_array,
@@ -42,6 +44,7 @@ from wire.schema import (
     string,
     string_array,
     struct,
+    uint16,
     uuid,
 )
 
@@ -58,6 +61,8 @@ class Everything(Struct, versions="0-3", flexible="1+"):
 
     flag: bool = boolean()
     tiny: int = int8()
+    port: int = uint16()
+    rate: float = float64()
     text: str = string()
     maybe_text: str | None = string(nullable="0+")
     data: bytes = binary()
@@ -65,8 +70,11 @@ class Everything(Struct, versions="0-3", flexible="1+"):
     records: memoryview | None = record_set()
     maybe_records: memoryview | None = record_set(nullable="0+")
     topic_id: bytes = uuid()
+    tiny_numbers: list[int] = int8_array()
     numbers: list[int] = int32_array()
+    maybe_numbers: list[int] | None = int32_array(nullable="0+")
     names: list[str] = string_array()
+    maybe_names: list[str] | None = string_array(nullable="0+")
     structs: list[Inner] = array(Inner)
     maybe_structs: list[Inner] | None = array(Inner, nullable="0+")
     inner: Inner | None = struct(Inner)
@@ -80,6 +88,8 @@ class Everything(Struct, versions="0-3", flexible="1+"):
     tagged_names: list[str] = string_array("1+", tag=5, default=())
     tagged_structs: list[Inner] = array(Inner, "1+", tag=6, default=())
     tagged_inner: Inner | None = struct(Inner, "1+", tag=7, default=None)
+    tagged_rate: float = float64("2+", tag=9, default=0.0)
+    tagged_tiny_numbers: list[int] = int8_array("2+", tag=10, default=())
     tagged_flag: bool = boolean("3+", tag=8, default=True)
 
 
@@ -243,6 +253,8 @@ def plain_everything() -> Everything:
     return Everything(
         flag=True,
         tiny=1,
+        port=1,
+        rate=0.5,
         text="t",
         maybe_text=None,
         data=b"",
@@ -250,8 +262,11 @@ def plain_everything() -> Everything:
         records=memoryview(b""),
         maybe_records=None,
         topic_id=NIL_UUID,
+        tiny_numbers=[],
         numbers=[],
+        maybe_numbers=None,
         names=[],
+        maybe_names=None,
         structs=[],
         maybe_structs=None,
         inner=Inner(),

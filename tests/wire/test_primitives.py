@@ -1,4 +1,4 @@
-"""Varints, int32 arrays and sections of tagged fields, against their definitions."""
+"""Varints, arrays of numbers and sections of tagged fields, against their definitions."""
 
 import struct
 
@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from wire.errors import WireError
 from wire.primitives import (
     VARINT,
+    decode_int8s,
     decode_int32s,
+    encode_int8s,
     encode_int32s,
     encode_tags,
     encode_unsigned_varint,
@@ -52,6 +54,13 @@ def test_int32_arrays(values):
     encoded = encode_int32s(values)
     assert encoded == b"".join(struct.pack(">i", value) for value in values)
     assert decode_int32s(b"-" + encoded, 1, len(values)) == values
+
+
+@given(st.lists(st.integers(-128, 127), max_size=20))
+def test_int8_arrays(values):
+    encoded = encode_int8s(values)
+    assert encoded == bytes(value & 0xFF for value in values)
+    assert decode_int8s(b"-" + encoded, 1, len(values)) == values
 
 
 @given(st.dictionaries(st.integers(0, 2**31), st.binary(max_size=200), max_size=5), st.binary())

@@ -6,18 +6,22 @@ costs 6 ms. `offset_records` declares what the group coordinator stores, which i
 
 from wire.api_key import ApiKey
 from wire.messages import (
+    alter_configs,
     api_versions,
     create_topics,
     delete_groups,
     delete_topics,
     describe_cluster,
+    describe_configs,
     describe_groups,
     fetch,
     find_coordinator,
     heartbeat,
+    incremental_alter_configs,
     init_producer_id,
     join_group,
     leave_group,
+    list_config_resources,
     list_groups,
     list_offsets,
     metadata,
@@ -61,10 +65,23 @@ MESSAGES: dict[ApiKey, tuple[type[Request], type[Response]]] = {
         offset_for_leader_epoch.OffsetForLeaderEpochRequest,
         offset_for_leader_epoch.OffsetForLeaderEpochResponse,
     ),
+    ApiKey.DESCRIBE_CONFIGS: (
+        describe_configs.DescribeConfigsRequest,
+        describe_configs.DescribeConfigsResponse,
+    ),
+    ApiKey.ALTER_CONFIGS: (alter_configs.AlterConfigsRequest, alter_configs.AlterConfigsResponse),
     ApiKey.DELETE_GROUPS: (delete_groups.DeleteGroupsRequest, delete_groups.DeleteGroupsResponse),
+    ApiKey.INCREMENTAL_ALTER_CONFIGS: (
+        incremental_alter_configs.IncrementalAlterConfigsRequest,
+        incremental_alter_configs.IncrementalAlterConfigsResponse,
+    ),
     ApiKey.OFFSET_DELETE: (offset_delete.OffsetDeleteRequest, offset_delete.OffsetDeleteResponse),
     ApiKey.DESCRIBE_CLUSTER: (
         describe_cluster.DescribeClusterRequest,
         describe_cluster.DescribeClusterResponse,
+    ),
+    ApiKey.LIST_CONFIG_RESOURCES: (
+        list_config_resources.ListConfigResourcesRequest,
+        list_config_resources.ListConfigResourcesResponse,
     ),
 }
