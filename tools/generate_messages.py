@@ -13,9 +13,16 @@ import sys
 
 from kafka.protocol.schemas import load_json
 
-FIXED = {"int8", "int16", "int32", "int64", "uuid", "bool", "string", "bytes", "records"}
+NUMBERS = {"int8", "int16", "int32", "int64", "uint16", "float64"}
+FIXED = {*NUMBERS, "uuid", "bool", "string", "bytes", "records"}
 SPECIFIERS = {"bool": "boolean", "bytes": "binary", "records": "record_set"}
-STATIC_TYPES = {"bool": "bool", "string": "str", "uuid": "bytes", "bytes": "bytes"}
+STATIC_TYPES = {
+    "bool": "bool",
+    "string": "str",
+    "uuid": "bytes",
+    "bytes": "bytes",
+    "float64": "float",
+}
 LATEST = 32767
 
 
@@ -66,6 +73,8 @@ def default_of(field: dict, is_optional: bool) -> str:
         return "True" if str(given) == "true" else "False"
     if kind == "uuid":
         return "NIL_UUID"
+    if kind == "float64":
+        return str(float(given))
     number = int(str(given), 0)
     names = {(1 << 63) - 1: "2**63 - 1", (1 << 31) - 1: "2**31 - 1", -(1 << 31): "-(2**31)"}
     return names.get(number, str(number))
@@ -76,7 +85,9 @@ class Generator:
 
     def __init__(self) -> None:
         self.blocks: list[str] = []
-        self.names: set[str] = set()
+        # The struct first declared under each name, and the schemas of those shared by name.
+        self.declared: dict[str, str] = {}
+        self.shared: dict[str, list[dict]] = {}
         self.used: set[str] = set()
         self.is_request = False
 
@@ -90,15 +101,27 @@ class Generator:
         if schema["flexibleVersions"] != "none":
             arguments.append(f'flexible="{schema["flexibleVersions"]}"')
         first, last = bounds(schema["validVersions"])
+        self.shared = {part["name"]: part["fields"] for part in schema.get("commonStructs", [])}
         self.struct(
             schema["name"], f"{base}, {', '.join(arguments)}", schema["fields"], first, last
         )
 
-    def struct(self, name: str, bases: str, fields: list[dict], first: int, last: int) -> None:
-        assert name not in self.names, name
-        self.names.add(name)
+    def struct(self, name: str, bases: str, fields: list[dict], first: int, last: int) -> str:
+        """The name under which the struct is declared.
+
+        A request and its response may each have a struct of one name: where they differ, the
+        response's has "Response" in front.
+        """
         lines = [line for field in fields if (line := self.field(field, first, last))]
-        self.blocks.append(f"class {name}({bases}):\n" + '    """?"""\n\n' + "\n".join(lines))
+        body = "\n".join(lines)
+        if self.declared.get(name) == body:
+            return name
+        if name in self.declared:
+            name = f"Response{name}"
+        assert name not in self.declared, name
+        self.declared[name] = body
+        self.blocks.append(f"class {name}({bases}):\n" + '    """?"""\n\n' + body)
+        return name
 
     def field(self, field: dict, first: int, last: int) -> str:
         at = within(field["versions"], first, last)
@@ -110,9 +133,12 @@ class Generator:
             within(field["nullableVersions"], first, last) if "nullableVersions" in field else "-"
         )
         low, high = bounds(field["versions"])
-        if "fields" in field:
+        if element not in FIXED:
             self.used.add("Struct")
-            self.struct(element, "Struct", field["fields"], max(low, first), min(high, last))
+            fields = field["fields"] if "fields" in field else self.shared[element]
+            name = self.struct(element, "Struct", fields, max(low, first), min(high, last))
+            kind = kind.replace(element, name)
+            element = name
         arguments = [f'"{at}"'] if at else []
         if nullable != "-":
             arguments.append(f'nullable="{nullable or "0+"}"')
