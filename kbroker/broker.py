@@ -22,6 +22,8 @@ from kbroker.cluster.metadata_store import MetadataStore, MetadataStoreError
 from kbroker.cluster.topic_creation import TopicDefaults
 from kbroker.cluster.topic_ids import random_id, topic_id_text
 from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.running_config import RunningConfig
+from kbroker.config_admin import ConfigAdmin
 from kbroker.coordination import GroupCoordinator
 from kbroker.dependencies import Dependencies, system_dependencies
 from kbroker.dispatch import Dispatcher
@@ -57,7 +59,7 @@ class Broker:
     """`start` it, wait for `stopped`, `stop` it: cleanly where the disk allows."""
 
     def __init__(self, config: BrokerConfig, dependencies: Dependencies) -> None:
-        self.config = config
+        self.running_config = RunningConfig(config)
         self.stopped = asyncio.Event()
         self.failure = ""
         self._dependencies = dependencies
@@ -70,6 +72,11 @@ class Broker:
         self.cluster_id = ""
         self._logs_are_sound = False
         self._storage_errno: int | None = None
+
+    @property
+    def config(self) -> BrokerConfig:
+        """What holds now."""
+        return self.running_config.now
 
     async def start(self, tasks: TaskSupervisor) -> None:
         """Open the disk, learn the metadata, take up leadership, then listen. StartError."""
@@ -122,7 +129,7 @@ class Broker:
         metadata = MetadataCache(store, controller.keys)
         await metadata.load()
         topics = Topics(
-            config=config,
+            running_config=self.running_config,
             controller=controller,
             metadata=metadata,
             settled=lambda topic_ids: self.replicas.settled(topic_ids),
@@ -208,7 +215,7 @@ class Broker:
             storage_failed=self.storage_failed,
         )
         self.services = Services(
-            config=config,
+            running_config=self.running_config,
             listeners=config.parsed_listeners(),
             cluster_id=self.cluster_id,
             node_id=config.node_id,
@@ -216,6 +223,9 @@ class Broker:
             deadlines=deadlines,
             metadata=metadata,
             topics=topics,
+            configs=ConfigAdmin(
+                running_config=self.running_config, controller=controller, metadata=metadata
+            ),
             replicas=self.replicas,
             flushes=self._flushes,
             fetch_sessions=FetchSessions(

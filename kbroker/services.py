@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.listeners import Listeners
+from kbroker.config.running_config import RunningConfig
+from kbroker.config_admin import ConfigAdmin
 from kbroker.connection import Connection
 from kbroker.coordination import GroupCoordinator
 from kbroker.dependencies import WallClock
@@ -33,7 +35,7 @@ class BrokerAddress:
 class Services:
     """The broker as its handlers see it."""
 
-    config: BrokerConfig
+    running_config: RunningConfig
     listeners: Listeners
     cluster_id: str
     node_id: int
@@ -41,6 +43,7 @@ class Services:
     deadlines: Deadlines
     metadata: MetadataCache
     topics: Topics
+    configs: ConfigAdmin
     replicas: ReplicaManager
     flushes: FlushScheduler
     fetch_sessions: FetchSessions
@@ -48,6 +51,11 @@ class Services:
     group_coordinator: GroupCoordinator
     advertised_apis: Sequence[tuple[int, range]]
     storage_failed: Callable[[OSError], None]
+
+    @property
+    def config(self) -> BrokerConfig:
+        """What holds now: some keys change while the broker runs, so keep no copy."""
+        return self.running_config.now
 
     def controller_id(self) -> int:
         """The broker that clients send administration to; -1 while there is none."""

@@ -12,7 +12,7 @@ from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.cluster.metadata_image import TopicImage
 from kbroker.cluster.topic_creation import CreatedTopic, NewTopic
-from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.running_config import RunningConfig
 from kbroker.config.table import ConfigError
 from kbroker.config.topic_config import TopicConfig, topic_config
 from log.log_config import LogConfig
@@ -29,13 +29,13 @@ class Topics:
     def __init__(
         self,
         *,
-        config: BrokerConfig,
+        running_config: RunningConfig,
         controller: Controller,
         metadata: MetadataCache,
         settled: Callable[[Collection[bytes]], Awaitable[None]],
     ) -> None:
         """`settled` waits until this broker's partitions of the topics (ids) are made."""
-        self._config = config
+        self._running_config = running_config
         self._controller = controller
         self._metadata = metadata
         self._settled = settled
@@ -47,15 +47,11 @@ class Topics:
 
     def config_of(self, topic: TopicImage) -> TopicConfig:
         """What holds for the topic: its own settings, else the broker's."""
-        return topic_config(self._config, topic.configs)
+        return topic_config(self._running_config.now, topic.configs)
 
     def log_config_of(self, topic: TopicImage) -> LogConfig:
         """The same, as the log wants it."""
-        return self.config_of(topic).to_log_config(self._config)
-
-    def effective_config(self, configs: Mapping[str, str]) -> TopicConfig:
-        """What would hold for a topic with these settings."""
-        return topic_config(self._config, configs)
+        return self.config_of(topic).to_log_config(self._running_config.now)
 
     async def create(
         self, topics: Sequence[NewTopic], *, validate_only: bool
@@ -79,7 +75,7 @@ class Topics:
 
     async def create_internal(self, name: str) -> None:
         """Create `__consumer_offsets`, with what Kafka sets on it. KafkaError."""
-        config = self._config
+        config = self._running_config.now
         if name != GROUP_TOPIC:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         await self._create_one(
@@ -116,6 +112,6 @@ class Topics:
 
     def _check_configs(self, configs: Mapping[str, str]) -> None:
         try:
-            topic_config(self._config, configs)
+            topic_config(self._running_config.now, configs)
         except ConfigError as error:
             raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None

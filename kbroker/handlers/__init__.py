@@ -11,8 +11,10 @@ from kbroker.handlers import (
     create_topics,
     delete_topics,
     describe_cluster,
+    describe_configs,
     fetch,
     find_coordinator,
+    incremental_alter_configs,
     init_producer_id,
     list_offsets,
     metadata,
@@ -37,4 +39,6 @@ HANDLERS: dict[ApiKey, AnyHandler] = {
     ApiKey.INIT_PRODUCER_ID: init_producer_id.HANDLER,
     ApiKey.OFFSET_FOR_LEADER_EPOCH: offset_for_leader_epoch.HANDLER,
     ApiKey.DESCRIBE_CLUSTER: describe_cluster.HANDLER,
+    ApiKey.DESCRIBE_CONFIGS: describe_configs.HANDLER,
+    ApiKey.INCREMENTAL_ALTER_CONFIGS: incremental_alter_configs.HANDLER,
 }

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 
 from kbroker.cluster.topic_creation import CreatedTopic, NewTopic
-from kbroker.config.table import ConfigKey, render
-from kbroker.config.topic_config import TopicConfig
+from kbroker.config.describing import describe_topic
 from kbroker.handler import Handler, RequestContext
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.create_topics import (
@@ -22,10 +21,6 @@ from wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
-
-SOURCE_TOPIC = 1
-SOURCE_BROKER_STATIC = 4
-SOURCE_DEFAULT = 5
 
 
 def handle(
@@ -110,7 +105,7 @@ def _is_served(context: RequestContext, created: CreatedTopic) -> bool:
 
 
 def _created(context: RequestContext, created: CreatedTopic) -> CreatableTopicResult:
-    config = context.services.topics.effective_config(created.configs)
+    described = describe_topic(context.services.running_config, created.configs)
     return CreatableTopicResult(
         name=created.name,
         topic_id=created.topic_id,
@@ -120,23 +115,15 @@ def _created(context: RequestContext, created: CreatedTopic) -> CreatableTopicRe
         replication_factor=created.replication_factor,
         configs=[
             CreatableTopicConfigs(
-                name=key.name,
-                value=render(config.value(key.name)),
-                read_only=False,
-                config_source=_source(context, created, key),
+                name=each.name,
+                value=each.value,
+                read_only=each.read_only,
+                config_source=each.source,
                 is_sensitive=False,
             )
-            for key in TopicConfig.KEYS.values()
+            for each in described
         ],
     )
-
-
-def _source(context: RequestContext, created: CreatedTopic, key: ConfigKey) -> int:
-    if key.name in created.configs:
-        return SOURCE_TOPIC
-    if any(synonym in context.services.config.given for synonym in key.synonyms):
-        return SOURCE_BROKER_STATIC
-    return SOURCE_DEFAULT
 
 
 def error_response(

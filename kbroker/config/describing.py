@@ -1,0 +1,150 @@
+"""What DescribeConfigs says about a resource: values, where they come from, synonyms (pure).
+
+The order and the gaps of the synonyms are those of Kafka's `ConfigHelper` and
+`DynamicBrokerConfig.brokerConfigSynonyms`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.running_config import RunningConfig
+from kbroker.config.table import READ_ONLY, ConfigKey, ConfigType, render
+from kbroker.config.topic_config import TopicConfig, topic_config
+
+
+class ConfigSource(enum.IntEnum):
+    """Where a value comes from; the numbers are those of DescribeConfigs (KIP-226)."""
+
+    TOPIC = 1
+    DYNAMIC_BROKER = 2
+    DYNAMIC_DEFAULT_BROKER = 3
+    STATIC_BROKER = 4
+    DEFAULT = 5
+    DYNAMIC_BROKER_LOGGER = 6
+    CLIENT_METRICS = 7
+    GROUP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Synonym:
+    """A value that a key has, or would have if none stood before it."""
+
+    name: str
+    value: str | None
+    source: ConfigSource
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedConfig:
+    """One key of a resource. `type` None: the protocol's UNKNOWN."""
+
+    name: str
+    value: str | None
+    source: ConfigSource
+    synonyms: tuple[Synonym, ...] = ()
+    type: ConfigType | None = None
+    read_only: bool = False
+    documentation: str | None = None
+
+
+# Keys that stand for one value in several units, or of which one gives the other's default.
+_SAME_VALUE: tuple[tuple[str, ...], ...] = (
+    ("log.roll.ms", "log.roll.hours"),
+    ("log.roll.jitter.ms", "log.roll.jitter.hours"),
+    ("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
+)
+_BROKER_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "log.flush.interval.ms": ("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
+    **{name: names for names in _SAME_VALUE for name in names},
+}
+
+
+def describe_topic(running: RunningConfig, overrides: Mapping[str, str]) -> list[DescribedConfig]:
+    """Every key of a topic with these settings of its own."""
+    config = topic_config(running.now, overrides)
+    described = []
+    for key in TopicConfig.KEYS.values():
+        value = render(config.value(key.name))
+        synonyms = _broker_synonyms(running, key.synonyms[0]) if key.synonyms else []
+        if key.name in overrides:
+            synonyms.insert(0, Synonym(key.name, value, ConfigSource.TOPIC))
+        described.append(_described(key, value, synonyms))
+    return described
+
+
+def describe_broker(running: RunningConfig) -> list[DescribedConfig]:
+    """Every key of this broker, and what was set on it without meaning here."""
+    described = []
+    for key in BrokerConfig.KEYS.values():
+        value = render(running.now.value(key.name))
+        described.append(
+            _described(
+                key,
+                value,
+                _broker_synonyms(running, key.name),
+                read_only=key.update is READ_ONLY,
+            )
+        )
+    for name in sorted(running.every_broker.keys() | running.this_broker.keys()):
+        if name not in BrokerConfig.KEYS:
+            synonyms = _broker_synonyms(running, name)
+            described.append(
+                DescribedConfig(name, synonyms[0].value, synonyms[0].source, tuple(synonyms))
+            )
+    return described
+
+
+def describe_every_broker(running: RunningConfig) -> list[DescribedConfig]:
+    """What was set for every broker, and nothing else."""
+    source = ConfigSource.DYNAMIC_DEFAULT_BROKER
+    described = []
+    for name, value in running.every_broker.items():
+        synonyms = [Synonym(name, value, source)]
+        key = BrokerConfig.KEYS.get(name)
+        if key is None:
+            described.append(DescribedConfig(name, value, source, tuple(synonyms)))
+        else:
+            described.append(_described(key, value, synonyms))
+    return described
+
+
+def _described(
+    key: ConfigKey, value: str | None, synonyms: list[Synonym], *, read_only: bool = False
+) -> DescribedConfig:
+    return DescribedConfig(
+        name=key.name,
+        value=value,
+        source=synonyms[0].source if synonyms else ConfigSource.DEFAULT,
+        synonyms=tuple(synonyms),
+        type=key.type,
+        read_only=read_only,
+        documentation=key.doc,
+    )
+
+
+def _broker_synonyms(running: RunningConfig, name: str) -> list[Synonym]:
+    """The values of a broker's key in the order in which they count, from the first that is
+    `name`'s own: a value in another unit is a synonym only behind one in the key's unit.
+    """
+    names = _BROKER_SYNONYMS.get(name, (name,))
+    found = []
+    for source, texts in (
+        (ConfigSource.DYNAMIC_BROKER, running.this_broker),
+        (ConfigSource.DYNAMIC_DEFAULT_BROKER, running.every_broker),
+    ):
+        found += [Synonym(each, texts[each], source) for each in names if each in texts]
+    known = [BrokerConfig.KEYS[each] for each in names if each in BrokerConfig.KEYS]
+    for key in known:
+        if key.name in running.static.given:
+            text = render(running.static.value(key.name))
+            found.append(Synonym(key.name, text, ConfigSource.STATIC_BROKER))
+    for key in known:
+        if key.default is not None:
+            found.append(Synonym(key.name, render(key.default), ConfigSource.DEFAULT))
+    while found and found[0].name != name:
+        del found[0]
+    return found

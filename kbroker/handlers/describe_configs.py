@@ -1,0 +1,100 @@
+"""DescribeConfigs: every key of topics, brokers, loggers, groups, and where its value comes from.
+
+Versions 1 to 4. 1: synonyms (KIP-226). 3: types and documentation (KIP-569).
+An empty list of keys asks for all of them, as null does; a key that does not exist is left out.
+A broker describes itself alone (KIP-226); without a name, what was set for every broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kbroker.config.describing import DescribedConfig
+from kbroker.handler import Handler, RequestContext
+from wire.errors import ErrorCode, KafkaError
+from wire.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResourceResult,
+    DescribeConfigsResponse,
+    DescribeConfigsResult,
+    DescribeConfigsSynonym,
+)
+
+UNKNOWN_TYPE = 0
+
+
+def handle(context: RequestContext, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
+    """Each resource by itself."""
+    results = []
+    for resource in request.resources:
+        try:
+            described = context.services.configs.describe(
+                resource.resource_type, resource.resource_name
+            )
+        except KafkaError as error:
+            results.append(_refused(resource, error.code, error.detail or None))
+        else:
+            results.append(_result(request, resource, described))
+    return DescribeConfigsResponse(throttle_time_ms=0, results=results)
+
+
+def _result(
+    request: DescribeConfigsRequest,
+    resource: DescribeConfigsResource,
+    described: Iterable[DescribedConfig],
+) -> DescribeConfigsResult:
+    asked = frozenset(resource.configuration_keys or ())
+    return DescribeConfigsResult(
+        error_code=0,
+        error_message=None,
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
+        configs=[_entry(request, each) for each in described if not asked or each.name in asked],
+    )
+
+
+def _entry(
+    request: DescribeConfigsRequest, described: DescribedConfig
+) -> DescribeConfigsResourceResult:
+    return DescribeConfigsResourceResult(
+        name=described.name,
+        value=described.value,
+        read_only=described.read_only,
+        config_source=described.source,
+        is_sensitive=False,
+        synonyms=[
+            DescribeConfigsSynonym(name=each.name, value=each.value, source=each.source)
+            for each in (described.synonyms if request.include_synonyms else ())
+        ],
+        config_type=UNKNOWN_TYPE if described.type is None else described.type,
+        documentation=described.documentation if request.include_documentation else None,
+    )
+
+
+def _refused(
+    resource: DescribeConfigsResource, code: ErrorCode, message: str | None
+) -> DescribeConfigsResult:
+    return DescribeConfigsResult(
+        error_code=code,
+        error_message=message,
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
+        configs=[],
+    )
+
+
+def error_response(
+    request: DescribeConfigsRequest, version: int, code: ErrorCode
+) -> DescribeConfigsResponse:
+    """Every resource fails with `code`."""
+    results = [_refused(resource, code, None) for resource in request.resources]
+    return DescribeConfigsResponse(throttle_time_ms=0, results=results)
+
+
+HANDLER = Handler(
+    request=DescribeConfigsRequest,
+    versions=range(1, 5),
+    handle=handle,
+    error_response=error_response,
+)
