@@ -11,7 +11,7 @@ JOBS ?= 2
 TARGET ?= process
 ARGS ?=
 
-.PHONY: help run test test-unit interop check docs record bench nightly clean
+.PHONY: help run test test-unit interop check docs record image bench nightly clean
 .PHONY: check-format check-lint check-types check-imports check-style check-docs
 
 help:  ## This list
@@ -25,7 +25,7 @@ test: test-unit interop  ## All tests: install what they need, unit tests, then 
 test-unit: $(VENV)/.dev  ## The tests of tests/
 	$(BIN)/python -m pytest tests -n $(JOBS)
 
-interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process or kafka)
+interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process, image or kafka)
 	@tools/install_kcat
 	$(BIN)/python -m pytest interop_tests -n $(JOBS) --target $(TARGET) $(ARGS)
 
@@ -54,6 +54,9 @@ docs: $(VENV)/.dev  ## Regenerate the generated documents
 
 record: $(VENV)/.dev  ## Record the golden exchanges anew from Apache Kafka (needs Java 17 and Maven)
 	$(BIN)/python -m tools.record $(ARGS)
+
+image:  ## Build the image and print its size (BASE_IMAGE=... for another base)
+	@tools/image/build kbroker
 
 bench: $(VENV)/.run  ## Measure against the floor on this machine
 	$(BIN)/python -m bench $(ARGS)

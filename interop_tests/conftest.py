@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # `pytest interop_tests`, without `python -m`, does not put it there
@@ -18,10 +19,11 @@ from interop_tests import table  # noqa: E402
 from interop_tests.client import Client, Drivers  # noqa: E402
 from interop_tests.clients import CLIENTS, by_name  # noqa: E402
 from interop_tests.scenarios import able_clients, row_of  # noqa: E402
-from interop_tests.targets import TARGETS, Target  # noqa: E402
+from interop_tests.targets import MISSING, TARGETS, Target  # noqa: E402
 
 SETTINGS = {"auto.create.topics.enable": "true"}
 STRICT_SETTINGS = {"auto.create.topics.enable": "false"}
+WHY_NOT = pytest.StashKey[str | None]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +45,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "scenario(title, needs): a row of docs/interop.md")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(table.TableWriter(config), "interop-table")
+        why_not = MISSING.get(config.getoption("--target"), lambda: None)
+        config.stash[WHY_NOT] = why_not()
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    """xdist: what was found out once, each worker is told."""
+    node.workerinput["why_not"] = node.config.stash[WHY_NOT]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A target that this machine cannot have is skipped by name."""
+    if hasattr(config, "workerinput"):
+        why_not = config.workerinput["why_not"]
+    else:
+        why_not = config.stash[WHY_NOT]
+    if why_not is not None:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=f"{config.getoption('--target')}: {why_not}"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,7 +94,7 @@ def _run(
     target = TARGETS[request.config.getoption("--target")](directory, settings)
     target.start()
     yield target
-    target.stop()
+    target.remove()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from interop_tests.image_target import ImageTarget, why_no_image
+
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
@@ -41,6 +43,9 @@ class Target(Protocol):
 
     def kill(self) -> None:
         """SIGKILL, and waits for the end."""
+
+    def remove(self) -> None:
+        """Ends it, if it runs, and leaves nothing behind but what lies in its directory."""
 
 
 class ProcessTarget:
@@ -96,6 +101,9 @@ class ProcessTarget:
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 
+    def remove(self) -> None:
+        self.stop()
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
@@ -124,6 +132,9 @@ class KafkaTarget:
     def kill(self) -> None:
         self._tool("kill", str(self._directory))
 
+    def remove(self) -> None:
+        self.stop()
+
     def _tool(self, *arguments: str) -> None:
         done = subprocess.run([str(self.TOOL), *arguments], capture_output=True, text=True)
         assert done.returncode == 0, f"{self.TOOL} {' '.join(arguments)}: {done.stderr}"
@@ -144,8 +155,16 @@ def _free_port_pair() -> int:
     raise AssertionError(f"no two free ports in {PORTS}")
 
 
+def _image_target(directory: Path, settings: Mapping[str, str]) -> Target:
+    return ImageTarget(directory, settings, _free_port_pair())
+
+
 TARGETS: dict[str, Callable[[Path, Mapping[str, str]], Target]] = {
     "process": ProcessTarget,
     "kafka": KafkaTarget,
+    "image": _image_target,
 }
 """What `--target` can name."""
+
+MISSING: dict[str, Callable[[], str | None]] = {"image": why_no_image}
+"""Prepares a target once for a whole run, or says what this machine lacks for it."""
