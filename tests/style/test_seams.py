@@ -20,7 +20,7 @@ IMPORTS = {
     "concurrent.futures": {"kbroker/cluster/sqlite.py", "kbroker/cluster/memory_store.py"},
     "multiprocessing": set(),
     "subprocess": set(),
-    "socket": set(),
+    "socket": {"kbroker/cli/health.py"},
     "ssl": set(),
     "sqlite3": {"kbroker/cluster/sqlite.py"},
     "fcntl": {"log/file_system.py"},
@@ -29,7 +29,7 @@ IMPORTS = {
 }
 # Calls that have one home each.
 CALLS = {
-    "open": {"kbroker/__main__.py"},
+    "open": {"kbroker/__main__.py", "kbroker/cli/health.py"},
     "print": {"kbroker/broker.py"},
     "asyncio.create_task": {"kbroker/tasks.py"},
     "asyncio.ensure_future": set(),
