@@ -13,8 +13,9 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from coordinator.group.settings import GroupSettings
 from coordinator.group.shard import GroupShard
-from coordinator.outcome import CoordinatorRecord, Outcome
+from coordinator.outcome import CoordinatorRecord, Moment, Outcome
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.dependencies import WallClock
 from kbroker.replication.partition import Partition
@@ -104,7 +105,7 @@ class GroupCoordinator:
                 logger.warning("offsets of the deleted topic %s remain: %s", topic, error)
 
     def run(
-        self, group_id: str, operation: Callable[[GroupShard, int], Outcome[R]]
+        self, group_id: str, operation: Callable[[GroupShard, Moment], Outcome[R]]
     ) -> R | Deferred[R]:
         """Run `operation` (given the shard and the time) and reply once its records are safe.
 
@@ -112,7 +113,8 @@ class GroupCoordinator:
         or what the operation raises.
         """
         index, shard = self._shard(group_id)
-        outcome = operation(shard, self._clock.now_ms())
+        outcome = operation(shard, Moment(wall_ms=self._clock.now_ms(), steady_ms=0))
+        assert outcome.reply is not None
         if not outcome.records:
             return outcome.reply
         try:
@@ -192,7 +194,10 @@ class GroupCoordinator:
 
     async def _replay(self, partition: Partition) -> GroupShard:
         """Build a shard from its partition, up to the log end at the start of the load."""
-        shard = GroupShard(max_metadata_bytes=self._config.offset_metadata_max_bytes)
+        shard = GroupShard(
+            GroupSettings(max_metadata_bytes=self._config.offset_metadata_max_bytes),
+            new_id=lambda: "",
+        )
         log = partition.log
         offset, end_offset = log.log_start_offset, log.log_end_offset
         while offset < end_offset:

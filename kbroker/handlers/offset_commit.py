@@ -10,7 +10,7 @@ with acks=all. Consumers that assign partitions to themselves commit with genera
 from __future__ import annotations
 
 from coordinator.group.shard import GroupShard
-from coordinator.outcome import Outcome
+from coordinator.outcome import Moment, Outcome
 from kbroker.handler import Handler, RequestContext
 from kbroker.watch import Deferred
 from wire.errors import ErrorCode
@@ -41,8 +41,9 @@ def handle(
         topics=_known(context, order, refused),
     )
 
-    def commit(shard: GroupShard, now_ms: int) -> Outcome[OffsetCommitResponse]:
-        outcome = shard.handle_offset_commit(known, version=version, now_ms=now_ms)
+    def commit(shard: GroupShard, now: Moment) -> Outcome[OffsetCommitResponse]:
+        outcome = shard.handle_offset_commit(known, version=version, now=now)
+        assert outcome.reply is not None
         return Outcome(outcome.records, _merge(outcome.reply, order, refused))
 
     return context.services.group_coordinator.run(request.group_id, commit)
