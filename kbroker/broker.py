@@ -156,7 +156,7 @@ class Broker:
         tasks.spawn_essential(metadata.run(), "metadata")
         await self._join(directory, controller, metadata)
         replicas.start(metadata.image)
-        coordinator = self._serve(metadata, topics, controller)
+        coordinator = self._serve(metadata, topics, controller, tasks)
         metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator, tasks))
         await coordinator.load()
         await self.server.serve(Dispatcher(self.services, spawn=tasks.spawn).dispatch)
@@ -201,7 +201,11 @@ class Broker:
         await metadata.load()
 
     def _serve(
-        self, metadata: MetadataCache, topics: Topics, controller: Controller
+        self,
+        metadata: MetadataCache,
+        topics: Topics,
+        controller: Controller,
+        tasks: TaskSupervisor,
     ) -> GroupCoordinator:
         config = self.config
         dependencies = self._dependencies
@@ -209,10 +213,13 @@ class Broker:
         coordinator = GroupCoordinator(
             config=config,
             clock=dependencies.clock,
+            random=dependencies.random,
             deadlines=deadlines,
+            loop_time=self._loop.time,
             replicas=self.replicas,
             topics=topics,
             storage_failed=self.storage_failed,
+            spawn=tasks.spawn,
         )
         self.services = Services(
             running_config=self.running_config,
@@ -285,6 +292,11 @@ class Broker:
             ),
             ("overdue flushes", min(config.log_flush_scheduler_interval_ms, 1_000), flush_overdue),
             ("deleted topics", 1_000, remove_deleted),
+            (
+                "expired offsets",
+                config.offsets_retention_check_interval_ms,
+                self.services.group_coordinator.expire_offsets,
+            ),
             ("idle connections", config.connections_max_idle_ms, close_idle),
         )
         for name, interval_ms, work in upkeep:
@@ -300,9 +312,11 @@ class Broker:
         tasks: TaskSupervisor,
     ) -> None:
         self.replicas.apply(metadata.image, delta)
-        for topic in delta.created_topics:
-            if topic.name == GROUP_TOPIC:
-                tasks.spawn(coordinator.load(), "load of committed offsets")
+        group_topic_id = metadata.image.topic_ids.get(GROUP_TOPIC)
+        if any(topic.name == GROUP_TOPIC for topic in delta.created_topics) or any(
+            topic_id == group_topic_id for topic_id, _ in delta.changed_partitions
+        ):
+            coordinator.leadership_changed()
         if delta.deleted_topics:
             # A topic made anew under the name must not start from the old one's checkpoints.
             tasks.spawn(self.replicas.write_checkpoints(), "checkpoints")

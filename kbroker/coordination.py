@@ -1,39 +1,45 @@
 """Hosts the coordinators' state machines on their partitions: handle, append, replay, then reply.
 
 One shard for each partition of `__consumer_offsets` that this broker leads. A handler's records are
-appended as one batch and replayed at once, without an await between, so nothing needs undoing;
-its reply leaves once they are committed. A read-only reply leaves once everything seen at the read
-is committed. Counterpart: `coordinator.group.shard`.
+appended as one batch and replayed at once, without an await between, so nothing needs undoing; its
+answers leave once they are committed. What only reads is answered once everything seen at the read
+is committed. Membership that is not stored changes in the shard directly: where an append fails,
+the shard is dropped and made anew from its partition. Counterparts: `coordinator.group.shard`,
+`hosted_shard`, `group_tickets`, `group_replay`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random
 from typing import TypeVar
 
 from coordinator.group.settings import GroupSettings
 from coordinator.group.shard import GroupShard
-from coordinator.outcome import CoordinatorRecord, Moment, Outcome
+from coordinator.outcome import CoordinatorRecord, Moment, Outcome, Reply, Ticket
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.dependencies import WallClock
+from kbroker.gathering import gather
+from kbroker.group_replay import replay
+from kbroker.group_tickets import CommitWait, Tickets
+from kbroker.hosted_shard import HostedShard
 from kbroker.replication.partition import Partition
 from kbroker.replication.replica_manager import ReplicaManager
 from kbroker.topics import GROUP_TOPIC, Topics
 from kbroker.watch import Deadlines, Deferred
-from wire.errors import ErrorCode, KafkaError, WireError
-from wire.records.batch import build_batch, iterate_batches
-from wire.records.record import Record, iterate_records
+from wire.errors import ErrorCode, KafkaError
+from wire.schema import Response
 
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
+A = TypeVar("A", bound=Response)
 
-REPLAY_BYTES = 1024 * 1024
-"""Read at once while a shard loads; the loop serves others between two reads."""
-
-ALL_REPLICAS = -1
+TOMBSTONES_TOGETHER = 1000
+"""What is forgotten of deleted topics and idle groups is written in batches of so many records."""
 
 
 class GroupCoordinator:
@@ -44,19 +50,29 @@ class GroupCoordinator:
         *,
         config: BrokerConfig,
         clock: WallClock,
+        random: Random,
         deadlines: Deadlines,
+        loop_time: Callable[[], float],
         replicas: ReplicaManager,
         topics: Topics,
         storage_failed: Callable[[OSError], None],
+        spawn: Callable[[Coroutine[None, None, None], str], object],
     ) -> None:
+        """`loop_time` gives seconds that never step back; `spawn` starts a task."""
         self._config = config
         self._storage_failed = storage_failed
         self._clock = clock
+        self._random = random
         self._deadlines = deadlines
+        self._loop_time = loop_time
         self._replicas = replicas
         self._topics = topics
-        self._shards: dict[int, GroupShard] = {}
+        self._spawn = spawn
+        self._shards: dict[int, HostedShard] = {}
         self._loading: dict[int, None] = {}
+        self._tickets = Tickets()
+
+    # Which partitions are served.
 
     async def ensure_topic(self) -> None:
         """Create `__consumer_offsets` where it does not exist, and load what this broker leads."""
@@ -78,63 +94,119 @@ class GroupCoordinator:
             self._loading[index] = None
             try:
                 partition = self._replicas.partition(GROUP_TOPIC, index)
-                shard = await self._replay(partition)
+                shard = GroupShard(self._settings(), self._new_id)
+                await replay(shard, partition)
             finally:
                 del self._loading[index]
-            if partition.is_stopped:
-                continue  # deleted meanwhile: these are the offsets of a topic that is gone
-            self._shards[index] = shard
-            for topic in shard.offsets.topics():
-                if self._topics.partition_count(topic) == 0:  # deleted before the load was done
-                    self._forget(index, shard, topic)
+            if not partition.is_stopped:  # else deleted meanwhile: offsets of a topic that is gone
+                self._loaded(shard, partition)
+
+    def _loaded(self, shard: GroupShard, partition: Partition) -> None:
+        shard.on_loaded(self._now())
+        hosted = HostedShard(
+            shard,
+            partition,
+            deadlines=self._deadlines,
+            loop_time=self._loop_time,
+            on_deadline=self._deadline_came,
+        )
+        self._shards[partition.index] = hosted
+        hosted.arm()
+        for topic in shard.offsets.topics():
+            if self._topics.partition_count(topic) == 0:  # deleted before the load was done
+                self._forget(hosted, topic)
+
+    def leadership_changed(self) -> None:
+        """Partitions of `__consumer_offsets` changed: drop what is led elsewhere or in a new epoch,
+        and load what is not there."""
+        for index, hosted in sorted(self._shards.items()):
+            partition = hosted.partition
+            try:
+                partition.check_leader(hosted.leader_epoch)
+            except KafkaError:
+                logger.info(
+                    "the groups of %s-%d are looked after elsewhere since leader epoch %d",
+                    GROUP_TOPIC,
+                    index,
+                    partition.leader_epoch,
+                )
+                self._drop(hosted)
+        if not self.is_loaded:
+            self._spawn(self.load(), "load of groups")
 
     def forget_topic(self, topic: str) -> None:
         """A topic was deleted: so are the offsets committed in it."""
-        if topic == GROUP_TOPIC:
-            self._shards.clear()
-            return
-        for index, shard in sorted(self._shards.items()):
-            self._forget(index, shard, topic)
+        for _, hosted in sorted(self._shards.items()):
+            if topic == GROUP_TOPIC:
+                self._drop(hosted)
+            else:
+                self._forget(hosted, topic)
 
-    def _forget(self, index: int, shard: GroupShard, topic: str) -> None:
-        outcome = shard.on_topic_deleted(topic)
-        if outcome.records:
-            try:
-                self._write(index, shard, outcome.records)
-            except (KafkaError, OSError) as error:
-                logger.warning("offsets of the deleted topic %s remain: %s", topic, error)
+    async def expire_offsets(self) -> None:
+        """Forget the offsets of groups that have been idle for too long, and such groups."""
+        for _, hosted in sorted(self._shards.items()):
+            if not hosted.dropped:
+                outcome = hosted.shard.expire_offsets(self._now())
+                self._write_tombstones(hosted, outcome.records, "expired offsets")
+                hosted.arm()
+            await asyncio.sleep(0)
 
-    def run(
+    # What handlers ask.
+
+    def write(
         self, group_id: str, operation: Callable[[GroupShard, Moment], Outcome[R]]
     ) -> R | Deferred[R]:
-        """Run `operation` (given the shard and the time) and reply once its records are safe.
+        """Run an operation that changes nothing but by its records; answer once they are safe.
 
         Raises KafkaError: COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR,
         or what the operation raises.
         """
-        index, shard = self._shard(group_id)
-        outcome = operation(shard, Moment(wall_ms=self._clock.now_ms(), steady_ms=0))
-        assert outcome.reply is not None
-        if not outcome.records:
-            return outcome.reply
+        hosted = self._hosted(group_id)
+        outcome = operation(hosted.shard, self._now())
+        answer = self._apply(hosted, outcome, drops=False)
+        hosted.arm()
+        assert answer is not None, "only a change of membership waits for others"
+        return answer
+
+    def change(
+        self, group_id: str, operation: Callable[[GroupShard, Ticket, Moment], Outcome[A]]
+    ) -> A | Deferred[A]:
+        """Run an operation on a group's members, which may have to wait for others. KafkaError as
+        `write`.
+
+        Heartbeats come this way: without records and replies it costs no more than the operation.
+        """
+        hosted = self._hosted(group_id)
+        ticket = self._tickets.next()
         try:
-            last_offset = self._write(index, shard, outcome.records)
-        except OSError as error:
-            self._storage_failed(error)
-            raise KafkaError(ErrorCode.NOT_COORDINATOR) from error
-        except KafkaError as error:
-            raise KafkaError(_as_coordinator_error(error.code), error.detail) from error
-        partition = self._replicas.partition(GROUP_TOPIC, index)
-        return self._once_committed(partition, last_offset, outcome.reply, blocks=False)
+            outcome = operation(hosted.shard, ticket, self._now())
+            if outcome.reply is not None:
+                answer = self._apply(hosted, outcome, drops=True)
+                assert answer is not None
+                return answer
+            parked = self._tickets.park(ticket)
+            try:
+                self._apply(hosted, outcome, drops=True)
+            except KafkaError:
+                self._tickets.take(ticket)
+                raise
+            return parked  # type: ignore[return-value]  # what `operation` answers, at last
+        finally:
+            hosted.arm()
 
     def read(self, group_id: str, operation: Callable[[GroupShard], R]) -> R | Deferred[R]:
         """Run a read-only `operation`; its reply leaves once all that it saw is committed."""
-        index, shard = self._shard(group_id)
-        reply = operation(shard)
-        partition = self._replicas.partition(GROUP_TOPIC, index)
-        return self._once_committed(
-            partition, partition.log.log_end_offset - 1, reply, blocks=False
-        )
+        return self._read(self._hosted(group_id), operation)
+
+    def read_all(
+        self, operation: Callable[[GroupShard], R], combine: Callable[[list[R]], A]
+    ) -> A | Deferred[A]:
+        """The same with every shard of this broker. KafkaError: COORDINATOR_LOAD_IN_PROGRESS, or
+        what stands in the way of one of them."""
+        if self._loading:
+            raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+        parts = [self._read(hosted, operation) for _, hosted in sorted(self._shards.items())]
+        return gather(parts, combine)
 
     def partition_of(self, group_id: str) -> int:
         """The partition that stores the group, by Java's hash of its name as Kafka has it."""
@@ -143,145 +215,153 @@ class GroupCoordinator:
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         return (java_hash(group_id) & 0x7FFFFFFF) % count
 
-    def _shard(self, group_id: str) -> tuple[int, GroupShard]:
+    def _hosted(self, group_id: str) -> HostedShard:
         index = self.partition_of(group_id)
-        shard = self._shards.get(index)
-        if shard is not None:
-            return index, shard
+        hosted = self._shards.get(index)
+        if hosted is not None:
+            return hosted
         if index in self._loading:
             raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         raise KafkaError(ErrorCode.NOT_COORDINATOR)
 
-    def _write(self, index: int, shard: GroupShard, records: tuple[CoordinatorRecord, ...]) -> int:
-        """Append `records` as one batch and replay them; returns the last offset."""
+    # Outcomes.
+
+    def _apply(
+        self, hosted: HostedShard, outcome: Outcome[R], *, drops: bool
+    ) -> R | Deferred[R] | None:
+        """Append, replay, and answer whoever is to be answered; returns this request's answer.
+
+        KafkaError where the append fails: with `drops` the shard is then made anew, because it has
+        gone ahead of its partition.
+        """
+        answers: list[tuple[Deferred[Response], Response]] = []
+        for each in outcome.replies:
+            deferred = self._tickets.take(each.ticket)
+            if deferred is not None:
+                answers.append((deferred, each.response))
+        if not outcome.records:
+            _settle(answers)
+            return outcome.reply
+        try:
+            last_offset = hosted.append(outcome.records, self._clock.now_ms())
+        except (OSError, KafkaError) as error:
+            code = self._failed(error)
+            for deferred, _ in answers:
+                deferred.fail(KafkaError(code))
+            if drops:
+                self._drop(hosted)
+                self._spawn(self.load(), "load of groups")
+            raise KafkaError(code) from error
+        if hosted.is_committed(last_offset):
+            _settle(answers)
+            return outcome.reply
+        waiting: list[tuple[Deferred[Response] | Deferred[R], object]] = [*answers]
+        own: Deferred[R] | None = None
+        if outcome.reply is not None:
+            own = Deferred(blocks=False)
+            waiting.append((own, outcome.reply))
+        if waiting:
+            self._when_committed(hosted.partition, last_offset, waiting, _as_coordinator_error)
+        return own
+
+    def _failed(self, error: OSError | KafkaError) -> ErrorCode:
+        """What a failed append means to members."""
+        if isinstance(error, OSError):
+            self._storage_failed(error)
+            return ErrorCode.NOT_COORDINATOR
+        return _as_coordinator_error(error.code)
+
+    def _forget(self, hosted: HostedShard, topic: str) -> None:
+        records = hosted.shard.on_topic_deleted(topic).records
+        self._write_tombstones(hosted, records, f"offsets of the deleted topic {topic}")
+        hosted.arm()
+
+    def _write_tombstones(
+        self, hosted: HostedShard, records: Sequence[CoordinatorRecord], what: str
+    ) -> None:
+        """Nobody waits for these: what cannot be written is told again another time."""
         now_ms = self._clock.now_ms()
-        partition = self._replicas.partition(GROUP_TOPIC, index)
-        batch = build_batch(
-            [
-                Record(
-                    offset=offset,
-                    timestamp_ms=now_ms,
-                    key=record.key,
-                    value=record.value,
-                    headers=(),
-                )
-                for offset, record in enumerate(records)
-            ]
-        )
-        result = partition.append_as_leader(
-            memoryview(batch), now_ms=now_ms, required_acks=ALL_REPLICAS, internal=True
-        )
-        for record in records:
-            shard.replay(record.key, record.value)
-        return result.last_offset
+        try:
+            for start in range(0, len(records), TOMBSTONES_TOGETHER):
+                hosted.append(records[start : start + TOMBSTONES_TOGETHER], now_ms)
+        except (KafkaError, OSError) as error:
+            logger.warning("%s remain: %s", what, error)
 
-    def _once_committed(
-        self, partition: Partition, last_offset: int, reply: R, *, blocks: bool
-    ) -> R | Deferred[R]:
-        if partition.is_acknowledged(last_offset, ALL_REPLICAS):
+    def _read(self, hosted: HostedShard, operation: Callable[[GroupShard], R]) -> R | Deferred[R]:
+        reply = operation(hosted.shard)
+        last_offset = hosted.partition.log.log_end_offset - 1
+        if hosted.is_committed(last_offset):
             return reply
-        deferred: CommitWait[R] = CommitWait(self._deadlines, blocks=blocks)
-
-        def committed(code: ErrorCode) -> None:
-            if code:
-                deferred.give_up(_as_coordinator_error(code))
-            else:
-                deferred.succeed(reply)
-
-        deferred.start(self._config.offsets_commit_timeout_ms)
-        partition.when_acknowledged(last_offset, ALL_REPLICAS, committed)
+        deferred: Deferred[R] = Deferred(blocks=False)
+        self._when_committed(hosted.partition, last_offset, [(deferred, reply)], _as_read_error)
         return deferred
 
-    async def _replay(self, partition: Partition) -> GroupShard:
-        """Build a shard from its partition, up to the log end at the start of the load."""
-        shard = GroupShard(
-            GroupSettings(max_metadata_bytes=self._config.offset_metadata_max_bytes),
-            new_id=lambda: "",
+    def _when_committed(
+        self,
+        partition: Partition,
+        last_offset: int,
+        answers: Sequence[tuple[Deferred[R] | Deferred[Response], object]],
+        as_error: Callable[[ErrorCode], ErrorCode],
+    ) -> None:
+        wait = CommitWait(answers, as_error=as_error, deadlines=self._deadlines)
+        wait.start(partition, last_offset, timeout_ms=self._config.offsets_commit_timeout_ms)
+
+    def _deadline_came(self, hosted: HostedShard) -> None:
+        try:
+            self._apply(hosted, hosted.shard.on_deadline(self._now()), drops=True)
+        except KafkaError as error:
+            logger.warning("groups of %s-%d: %s", GROUP_TOPIC, hosted.index, error)
+        hosted.arm()
+
+    # The shell.
+
+    def _drop(self, hosted: HostedShard) -> None:
+        """Serve it no longer; whoever is parked has to look for the coordinator again."""
+        hosted.drop()
+        del self._shards[hosted.index]
+        self._settle_replies(hosted.shard.on_dropped())
+
+    def _settle_replies(self, replies: Sequence[Reply]) -> None:
+        for each in replies:
+            deferred = self._tickets.take(each.ticket)
+            if deferred is not None:
+                deferred.settle(each.response)
+
+    def _settings(self) -> GroupSettings:
+        config = self._config
+        return GroupSettings(
+            max_metadata_bytes=config.offset_metadata_max_bytes,
+            initial_rebalance_delay_ms=config.group_initial_rebalance_delay_ms,
+            min_session_timeout_ms=config.group_min_session_timeout_ms,
+            max_session_timeout_ms=config.group_max_session_timeout_ms,
+            max_size=config.group_max_size,
+            offsets_retention_ms=config.offsets_retention_minutes * 60_000,
         )
-        log = partition.log
-        offset, end_offset = log.log_start_offset, log.log_end_offset
-        while offset < end_offset:
-            found = log.read(
-                offset,
-                max_bytes=REPLAY_BYTES,
-                upper_bound_offset=end_offset,
-                at_least_one_batch=True,
-            )
-            if found is None:
-                break
-            try:
-                data = memoryview(found.source.read_at(found.position, found.size))
-            finally:
-                found.release()
-            next_offset = _replay_batches(shard, data, partition, offset)
-            if next_offset == offset:
-                raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"no batch at offset {offset}")
-            offset = next_offset
-            await asyncio.sleep(0)
-        return shard
+
+    def _new_id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.now_ms(), int(self._loop_time() * 1000))
 
 
-class CommitWait(Deferred[R]):
-    """A reply that waits for its records."""
-
-    __slots__ = ("_bucket", "_deadlines")
-
-    def __init__(self, deadlines: Deadlines, *, blocks: bool) -> None:
-        super().__init__(blocks=blocks)
-        self._deadlines = deadlines
-        self._bucket = -1
-        self.on_abandon = self._stop_waiting
-
-    def start(self, timeout_ms: int) -> None:
-        """Give up after `timeout_ms`."""
-        self._bucket = self._deadlines.add(timeout_ms, self.expire)
-
-    def succeed(self, reply: R) -> None:
-        self._stop_waiting()
-        self.settle(reply)
-
-    def give_up(self, code: ErrorCode) -> None:
-        """The records may or may not be committed one day; the member has to ask again."""
-        self._stop_waiting()
-        self.fail(KafkaError(code))
-
-    def expire(self) -> None:
-        self.give_up(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-
-    def _stop_waiting(self) -> None:
-        self._deadlines.remove(self._bucket, self.expire)
-
-
-def _replay_batches(shard: GroupShard, data: memoryview, partition: Partition, offset: int) -> int:
-    """Replay the whole batches of `data`; returns the offset behind them.
-
-    What cannot be read is passed over and logged, as in Kafka: one bad record must not lock out
-    every group.
-    """
-    most_bytes = partition.log.config.max_message_bytes * 8
-    for position, header in iterate_batches(data):
-        if not header.is_control:
-            try:
-                for record in iterate_records(data, position, max_decompressed_bytes=most_bytes):
-                    if record.key is not None:
-                        shard.replay(record.key, record.value)
-            except WireError as error:
-                logger.error(
-                    "%s-%d from offset %d on holds what is no coordinator record: %s",
-                    partition.topic,
-                    partition.index,
-                    header.base_offset,
-                    error,
-                )
-        offset = header.next_offset
-    return offset
+def _settle(answers: Sequence[tuple[Deferred[Response], Response]]) -> None:
+    for deferred, response in answers:
+        deferred.settle(response)
 
 
 def _as_coordinator_error(code: ErrorCode) -> ErrorCode:
     """What a failed append means to a member of a group (as Kafka translates it)."""
     if code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR):
         return ErrorCode.NOT_COORDINATOR
+    if code in (ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE):
+        return ErrorCode.UNKNOWN_SERVER_ERROR
     return ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+
+def _as_read_error(code: ErrorCode) -> ErrorCode:
+    """Consumers before 3.9 take nothing else for a reason to ask again, as Kafka has it."""
+    return ErrorCode.NOT_COORDINATOR
 
 
 def java_hash(text: str) -> int:

@@ -23,8 +23,10 @@ from wire.messages.find_coordinator import (
 
 GROUP = 0
 TRANSACTION = 1
+SHARE = 2
 
 BATCHED_SINCE = 4
+SHARE_SINCE = 6
 NO_NODE = -1
 
 MALFORMED = (
@@ -65,16 +67,19 @@ def _answer(context: RequestContext, request: FindCoordinatorRequest) -> FindCoo
 
 
 def _find(context: RequestContext, key_type: int, key: str) -> Coordinator:
+    batched = context.api_version >= BATCHED_SINCE
     try:
         if key_type == TRANSACTION:
             raise KafkaError(
                 ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not served yet"
             )
+        if key_type == SHARE and batched and context.api_version < SHARE_SINCE:
+            raise KafkaError(ErrorCode.INVALID_REQUEST)
         if key_type != GROUP:
             raise KafkaError(ErrorCode.INVALID_REQUEST, MALFORMED)
         context.services.group_coordinator.partition_of(key)
     except KafkaError as error:
-        return _refused(key, error.code, error.detail)
+        return _refused(key, error.code, error.detail or ("" if batched else None))
     address = context.services.own_address(context.connection)
     return Coordinator(
         key=key,
@@ -82,18 +87,18 @@ def _find(context: RequestContext, key_type: int, key: str) -> Coordinator:
         host=address.host,
         port=address.port,
         error_code=0,
-        error_message="NONE" if context.api_version < BATCHED_SINCE else "",
+        error_message="" if batched else "NONE",
     )
 
 
-def _refused(key: str, code: ErrorCode, message: str) -> Coordinator:
+def _refused(key: str, code: ErrorCode, message: str | None) -> Coordinator:
     return Coordinator(
         key=key,
         node_id=NO_NODE,
         host="",
         port=NO_NODE,
         error_code=code,
-        error_message=message or None,
+        error_message=message,
     )
 
 

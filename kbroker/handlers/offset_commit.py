@@ -1,7 +1,8 @@
 """OffsetCommit: store how far a group has read.
 
 Versions 2 to 10. The answer leaves once the record on `__consumer_offsets` is as safe as a Produce
-with acks=all. Consumers that assign partitions to themselves commit with generation -1.
+with acks=all. Consumers that assign partitions to themselves commit with generation -1; members of
+a group with theirs, which also renews their session.
 
 - 2 to 4: a retention time of the client's own. 6: leader epochs (KIP-320). 7: static members.
 - 9: errors of the next-generation protocol (KIP-848). 10: topics by id.
@@ -32,21 +33,24 @@ def handle(
     version = context.api_version
     order = request.topics
     refused: dict[int, OffsetCommitResponseTopic] = {}
+    topics = _known(context, order, refused)
+    if not topics:
+        return OffsetCommitResponse(topics=[refused[place] for place in sorted(refused)])
     known = OffsetCommitRequest(
         group_id=request.group_id,
         generation_id_or_member_epoch=request.generation_id_or_member_epoch,
         member_id=request.member_id,
         group_instance_id=request.group_instance_id,
         retention_time_ms=request.retention_time_ms,
-        topics=_known(context, order, refused),
+        topics=topics,
     )
 
     def commit(shard: GroupShard, now: Moment) -> Outcome[OffsetCommitResponse]:
         outcome = shard.handle_offset_commit(known, version=version, now=now)
-        assert outcome.reply is not None
+        assert outcome.reply is not None, "a commit waits for nobody"
         return Outcome(outcome.records, _merge(outcome.reply, order, refused))
 
-    return context.services.group_coordinator.run(request.group_id, commit)
+    return context.services.group_coordinator.write(request.group_id, commit)
 
 
 def _known(
@@ -81,7 +85,7 @@ def _known(
                     for each in missing
                 ],
             )
-        if found is not None:
+        if found is not None and len(missing) < len(topic.partitions):
             known.append(
                 OffsetCommitRequestTopic(
                     name=found.name,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from coordinator.group.offsets import CommittedOffset
 from coordinator.group.shard import GroupShard
+from kbroker.gathering import gather
 from kbroker.handler import Handler, RequestContext
 from kbroker.watch import Deferred
 from wire.errors import ErrorCode, KafkaError
@@ -26,64 +27,28 @@ from wire.messages.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 
+GROUP_ERRORS_SINCE = 2
 GROUPS_SINCE = 8
 TOPIC_IDS_SINCE = 10
 NO_OFFSET = -1
-
-
-class PendingOffsetFetch(Deferred[OffsetFetchResponse]):
-    """The answers of several groups, of which some wait for their commits."""
-
-    __slots__ = ("answers", "remaining", "version")
-
-    def __init__(self, version: int, count: int) -> None:
-        super().__init__(blocks=False)
-        self.version = version
-        self.answers: list[OffsetFetchResponseGroup | None] = [None] * count
-        self.remaining = count
-
-    def wait_for(
-        self,
-        place: int,
-        group: OffsetFetchRequestGroup,
-        answer: OffsetFetchResponseGroup | Deferred[OffsetFetchResponseGroup],
-    ) -> None:
-        """`answer` is, or will be, the answer for `group`."""
-
-        def fail(error: Exception) -> None:
-            code = error.code if isinstance(error, KafkaError) else ErrorCode.UNKNOWN_SERVER_ERROR
-            self._answered(place, _failed(group, code))
-
-        if isinstance(answer, Deferred):
-            answer.then(lambda ready: self._answered(place, ready), on_error=fail)
-        else:
-            self._answered(place, answer)
-
-    def _answered(self, place: int, group: OffsetFetchResponseGroup | None) -> None:
-        self.answers[place] = group
-        self.remaining -= 1
-        if self.remaining == 0:
-            groups = [each for each in self.answers if each is not None]
-            self.settle(_shape(self.version, groups))
 
 
 def handle(
     context: RequestContext, request: OffsetFetchRequest
 ) -> OffsetFetchResponse | Deferred[OffsetFetchResponse]:
     """Answer each group by itself; wait only where one has commits under way."""
-    groups = _groups(context, request)
-    pending = PendingOffsetFetch(context.api_version, len(groups))
-    if not groups:
-        return _shape(context.api_version, [])
-    for place, group in enumerate(groups):
-        answer = _fetch_group(context, group)
-        pending.wait_for(place, group, answer)
-    return pending
+    version = context.api_version
+    groups = _groups(request, version)
+    return gather(
+        [_fetch_group(context, group) for group in groups],
+        lambda answers: _shape(version, answers),
+        lambda place, code: _failed(groups[place], version, code),
+    )
 
 
-def _groups(context: RequestContext, request: OffsetFetchRequest) -> list[OffsetFetchRequestGroup]:
+def _groups(request: OffsetFetchRequest, version: int) -> list[OffsetFetchRequestGroup]:
     """Below version 8 a request is about one group."""
-    if context.api_version >= GROUPS_SINCE:
+    if version >= GROUPS_SINCE:
         return request.groups
     topics = None
     if request.topics is not None:
@@ -98,6 +63,7 @@ def _fetch_group(
     context: RequestContext, group: OffsetFetchRequestGroup
 ) -> OffsetFetchResponseGroup | Deferred[OffsetFetchResponseGroup]:
     def read(shard: GroupShard) -> OffsetFetchResponseGroup:
+        shard.check_fetch(group.group_id, group.member_id, group.member_epoch)
         return OffsetFetchResponseGroup(
             group_id=group.group_id,
             topics=_all_topics(context, shard, group)
@@ -108,7 +74,7 @@ def _fetch_group(
     try:
         return context.services.group_coordinator.read(group.group_id, read)
     except KafkaError as error:
-        return _failed(group, error.code)
+        return _failed(group, context.api_version, error.code)
 
 
 def _topic(
@@ -165,8 +131,14 @@ def _partition(index: int, committed: CommittedOffset | None) -> OffsetFetchResp
     )
 
 
-def _failed(group: OffsetFetchRequestGroup, code: ErrorCode) -> OffsetFetchResponseGroup:
-    return OffsetFetchResponseGroup(group_id=group.group_id, topics=[], error_code=code)
+def _failed(
+    group: OffsetFetchRequestGroup, version: int, code: ErrorCode
+) -> OffsetFetchResponseGroup:
+    """The group with its error; version 1 has only the partitions to tell it by."""
+    topics = []
+    if version < GROUP_ERRORS_SINCE:
+        topics = [_failed_topic(topic, code) for topic in group.topics or ()]
+    return OffsetFetchResponseGroup(group_id=group.group_id, topics=topics, error_code=code)
 
 
 def _failed_topic(asked: OffsetFetchRequestTopics, code: ErrorCode) -> OffsetFetchResponseTopics:
@@ -212,26 +184,7 @@ def error_response(
     request: OffsetFetchRequest, version: int, code: ErrorCode
 ) -> OffsetFetchResponse:
     """Every group fails with `code`."""
-    if version >= GROUPS_SINCE:
-        return OffsetFetchResponse(groups=[_failed(group, code) for group in request.groups])
-    return OffsetFetchResponse(
-        error_code=code,
-        topics=[
-            OffsetFetchResponseTopic(
-                name=topic.name,
-                partitions=[
-                    OffsetFetchResponsePartition(
-                        partition_index=index,
-                        committed_offset=NO_OFFSET,
-                        metadata="",
-                        error_code=code,
-                    )
-                    for index in topic.partition_indexes
-                ],
-            )
-            for topic in request.topics or ()
-        ],
-    )
+    return _shape(version, [_failed(group, version, code) for group in _groups(request, version)])
 
 
 HANDLER = Handler(

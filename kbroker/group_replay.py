@@ -1,0 +1,73 @@
+"""Rebuilds a group shard from its partition of `__consumer_offsets`.
+
+Reads in slices, so that others have the loop in between. Counterpart: `coordination`, which appends
+what is read here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from coordinator.group.shard import GroupShard
+from kbroker.replication.partition import Partition
+from wire.errors import ErrorCode, KafkaError, WireError
+from wire.records.batch import iterate_batches
+from wire.records.record import iterate_records
+
+logger = logging.getLogger(__name__)
+
+REPLAY_BYTES = 1024 * 1024
+"""Read at once while a shard loads; the loop serves others between two reads."""
+
+LARGEST_DECOMPRESSED = 8
+"""A compressed batch may grow to this many times the largest batch that the topic takes."""
+
+
+async def replay(shard: GroupShard, partition: Partition) -> None:
+    """Replay the partition into `shard`, up to the log end at the start. KafkaError, OSError."""
+    log = partition.log
+    offset, end_offset = log.log_start_offset, log.log_end_offset
+    while offset < end_offset:
+        found = log.read(
+            offset,
+            max_bytes=REPLAY_BYTES,
+            upper_bound_offset=end_offset,
+            at_least_one_batch=True,
+        )
+        if found is None:
+            break
+        try:
+            data = memoryview(found.source.read_at(found.position, found.size))
+        finally:
+            found.release()
+        next_offset = _replay_batches(shard, data, partition, offset)
+        if next_offset == offset:
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"no batch at offset {offset}")
+        offset = next_offset
+        await asyncio.sleep(0)
+
+
+def _replay_batches(shard: GroupShard, data: memoryview, partition: Partition, offset: int) -> int:
+    """Replay the whole batches of `data`; returns the offset behind them.
+
+    What cannot be read is passed over and logged, as in Kafka: one bad record must not lock out
+    every group.
+    """
+    most_bytes = partition.log.config.max_message_bytes * LARGEST_DECOMPRESSED
+    for position, header in iterate_batches(data):
+        if not header.is_control:
+            try:
+                for record in iterate_records(data, position, max_decompressed_bytes=most_bytes):
+                    if record.key is not None:
+                        shard.replay(record.key, record.value)
+            except WireError as error:
+                logger.error(
+                    "%s-%d from offset %d on holds what is no coordinator record: %s",
+                    partition.topic,
+                    partition.index,
+                    header.base_offset,
+                    error,
+                )
+        offset = header.next_offset
+    return offset
