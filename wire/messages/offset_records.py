@@ -50,7 +50,7 @@ class MemberMetadata(Struct):
     group_instance_id: str | None = string("3+", nullable="3+", default=None)
     client_id: str = string()
     client_host: str = string()
-    rebalance_timeout: int = int32("1+", default=0)
+    rebalance_timeout: int = int32("1+", default=-1)
     session_timeout: int = int32()
     subscription: bytes = binary()
     assignment: bytes = binary()
