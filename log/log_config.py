@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wire.records.compression import Compression
+
 INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCompression:
+    """The codec that a topic asks for, and its level in Kafka's terms; None: the codec's own."""
+
+    codec: Compression
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +39,5 @@ class LogConfig:
     flush_ms: int = INT64_MAX
     cleanup_policy: frozenset[str] = frozenset({"delete"})
     file_delete_delay_ms: int = 60_000
+    compression: TargetCompression | None = None  # None: as the producer chose
     producer_id_expiration_ms: int = 24 * 3600 * 1000

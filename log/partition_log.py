@@ -20,6 +20,7 @@ from log.opening import OpenedLog, open_log
 from log.producer_snapshot import remove_snapshots
 from log.producer_state import Origin
 from log.reading import BoundaryCache, out_of_range, read_slice
+from log.recompression import PreparedBatch
 from log.replicated import append_replicated
 from log.retention import old_segments
 from log.transaction_index import AbortedTransaction
@@ -151,21 +152,21 @@ class PartitionLog:
         header: BatchHeader | None = None,
         transactional_id_given: bool = False,
         internal: bool = False,
-        crc_verified: bool = False,
+        prepared: PreparedBatch | None = None,
         transaction_version: int = 0,
     ) -> AppendResult:
         """Append the one batch of `records`; its base offset and leader epoch are stamped in place.
 
-        `header` is what `validation.only_batch` gave, if asked. `internal` is for the broker's own
-        batches, `transaction_version` for its markers (KIP-890). KafkaError where the batch is
-        refused, OSError from the disk; the log is then as it was before.
+        `header` is from `only_batch`, `prepared` from `prepare`, if asked; `internal` is for the
+        broker's own batches, `transaction_version` for its markers (KIP-890). KafkaError where the
+        batch is refused, OSError from the disk; nothing has changed then.
         """
         if self.flushing.failed is not None or self._writer.tail_is_torn:
             self._writer.check()
         if header is None:
             header = only_batch(records)
         if is_plain(header, len(records), self.config, now_ms) and (
-            crc_verified or crc_is_of_all(records, header)
+            (prepared is not None and prepared.crc_is_valid) or crc_is_of_all(records, header)
         ):
             data, log_append_time_ms = records, -1
         else:
@@ -177,7 +178,7 @@ class PartitionLog:
                 name=self.name,
                 transactional_id_given=transactional_id_given,
                 internal=internal,
-                crc_verified=crc_verified,
+                prepared=prepared,
             )
         base_offset = self.log_end_offset
         update = None
@@ -207,9 +208,8 @@ class PartitionLog:
         self.log_end_offset = last_offset + 1
         if leader_epoch != self._leader_epoch:
             self.assign_epoch_start(leader_epoch, base_offset)
-        return AppendResult(
-            base_offset, last_offset, log_append_time_ms, self.log_start_offset, False
-        )
+        start = self.log_start_offset
+        return AppendResult(base_offset, last_offset, log_append_time_ms, start, False)
 
     def append_as_follower(self, records: memoryview, *, now_ms: int) -> AppendResult | None:
         """Append the whole batches of what a leader sent, as they are; None if there is none.

@@ -7,6 +7,7 @@ compacted topics, where each record needs a key. Elsewhere it believes the heade
   are stored (Kafka: INVALID_RECORD, or UNKNOWN_SERVER_ERROR where they are compressed);
 - timestamps are judged by the batch's base and maximum, not one by one, and the stored maximum is
   what the producer claims (Kafka corrects it).
+Where the topic asks for another codec, records are packed anew, still unread.
 A length that overflows Kafka's arithmetic (UNKNOWN_SERVER_ERROR) is INVALID_RECORD here.
 
 Counterpart: `log.producer_state` judges sequence numbers, after these checks.
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from log.log_config import LogConfig
+from log.recompression import PreparedBatch, is_to_be_recompressed, recompress
 from wire.errors import ErrorCode, KafkaError, WireError
 from wire.records.batch import (
     BatchHeader,
@@ -67,7 +69,7 @@ def validate_produced(
     name: str = "",
     transactional_id_given: bool = False,
     internal: bool = False,
-    crc_verified: bool = False,
+    prepared: PreparedBatch | None = None,
 ) -> ValidBatch:
     """Check the payload of one partition of a Produce request, and stamp the append time into it.
 
@@ -75,8 +77,7 @@ def validate_produced(
     messages.
     `payload` must be writable where the topic's timestamps are the broker's. `internal` is for the
     broker's own batches (offsets, markers): control batches and missing sequences are right there.
-    `crc_verified` says that the caller has checked the checksum already, in a thread. Raises
-    `KafkaError`; nothing has been changed then.
+    `prepared` is what a thread did already. Raises `KafkaError`; nothing has been changed then.
     """
     if header is None:
         header = only_batch(payload)
@@ -87,12 +88,9 @@ def validate_produced(
     if not internal and header.base_offset != 0:
         raise _invalid(f"the base offset must be 0, not {header.base_offset}")
     size = header.size_bytes
-    if size > config.max_message_bytes:
-        raise KafkaError(
-            ErrorCode.MESSAGE_TOO_LARGE,
-            f"the batch has {size} bytes, max.message.bytes is {config.max_message_bytes}",
-        )
-    if not crc_verified and not crc_is_valid(payload, 0, header):
+    _check_size(size, config)
+    crc_is_known = prepared is not None and prepared.crc_is_valid
+    if not crc_is_known and not crc_is_valid(payload, 0, header):
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "the checksum does not match")
     _check_compression(header)
     if not internal:
@@ -102,6 +100,11 @@ def validate_produced(
         _check_keys(records, name)
     if not internal:
         _check_timestamps(records, header, config, now_ms)
+        if is_to_be_recompressed(header.attributes, config):
+            records = _recompressed(records, header, config, prepared)
+            header = read_header(records)
+            size = header.size_bytes
+            _check_size(size, config)
     if size > config.segment_bytes:
         raise KafkaError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
@@ -171,6 +174,7 @@ def is_plain(header: BatchHeader, size: int, config: LogConfig, now_ms: int) -> 
         and earliest <= base_timestamp <= latest
         and earliest <= max_timestamp <= latest
         and config.message_timestamp_type == CREATE_TIME
+        and (config.compression is None or config.compression.codec == attributes)
         and COMPACT not in config.cleanup_policy
     )
 
@@ -221,6 +225,26 @@ def _header_of_magic_2(payload: memoryview, position: int) -> BatchHeader:
         return read_header(payload, position)
     except WireError as error:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
+
+
+def _check_size(size: int, config: LogConfig) -> None:
+    if size > config.max_message_bytes:
+        raise KafkaError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"the batch has {size} bytes, max.message.bytes is {config.max_message_bytes}",
+        )
+
+
+def _recompressed(
+    records: memoryview, header: BatchHeader, config: LogConfig, prepared: PreparedBatch | None
+) -> memoryview:
+    """The batch in the topic's codec: what a thread made of it, unless the topic has changed."""
+    made = prepared.recompressed if prepared is not None else None
+    if isinstance(made, KafkaError):
+        raise made
+    if made is None or is_to_be_recompressed(read_header(made).attributes, config):
+        return recompress(records, header, config)
+    return made
 
 
 def _check_compression(header: BatchHeader) -> None:

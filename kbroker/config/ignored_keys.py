@@ -163,12 +163,6 @@ NOT_YET: Mapping[str, tuple[str, ...]] = {
         "min.cleanable.dirty.ratio",
         "min.compaction.lag.ms",
     ),
-    "batches are stored as their producers compressed them": (
-        "compression.type",
-        "compression.gzip.level",
-        "compression.lz4.level",
-        "compression.zstd.level",
-    ),
     "segments are not allocated in advance": ("log.preallocate", "preallocate"),
     "committed offsets do not expire yet": (
         "offsets.retention.minutes",

@@ -36,7 +36,8 @@ from kbroker.config.table import (
     string,
     strings,
 )
-from log.log_config import LogConfig
+from log.log_config import LogConfig, TargetCompression
+from wire.records.compression import Compression
 
 _REPLICA = re.compile(r"[0-9]+:[0-9]+")
 _UNIT_MS = {".minutes": 60_000, ".hours": 3_600_000}
@@ -353,8 +354,23 @@ class TopicConfig(ConfigTable):
             flush_ms=self.flush_ms,
             cleanup_policy=frozenset(self.cleanup_policy),
             file_delete_delay_ms=self.file_delete_delay_ms,
+            compression=self._compression(),
             producer_id_expiration_ms=broker.producer_id_expiration_ms,
         )
+
+    def _compression(self) -> TargetCompression | None:
+        match self.compression_type:
+            case "gzip":
+                return TargetCompression(Compression.GZIP, self.compression_gzip_level)
+            case "snappy":
+                return TargetCompression(Compression.SNAPPY)
+            case "lz4":
+                return TargetCompression(Compression.LZ4, self.compression_lz4_level)
+            case "zstd":
+                return TargetCompression(Compression.ZSTD, self.compression_zstd_level)
+            case "uncompressed":
+                return TargetCompression(Compression.NONE)
+        return None  # "producer"
 
 
 def topic_config(broker: BrokerConfig, overrides: Mapping[str, str]) -> TopicConfig:

@@ -12,27 +12,35 @@ connection, so that the client notices.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from struct import Struct
 
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.partition import Partition
 from kbroker.watch import Deferred
+from log.log_config import LogConfig
 from log.partition_log import AppendResult
+from log.recompression import PreparedBatch, is_to_be_recompressed, prepare
 from log.validation import only_batch
-from wire.errors import ErrorCode, KafkaError, WireError
+from wire.errors import ErrorCode, KafkaError
 from wire.messages.produce import (
     BatchIndexAndErrorMessage,
+    PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
     TopicProduceResponse,
 )
-from wire.records.batch import BatchHeader, crc_is_valid, read_header
-from wire.records.batch_header import COMPRESSION_MASK
+from wire.records.batch import BatchHeader
+from wire.records.batch_header import ATTRIBUTES_AT, COMPRESSION_MASK, HEADER_SIZE
 from wire.records.compression import Compression
 
 CRC_IN_THREAD_BYTES = 4 * 1024 * 1024
 """Above this the checksum takes milliseconds: a thread computes it (and releases the GIL)."""
-
+CODEC_IN_THREAD_BYTES = 16 * 1024
+"""Up to here every codec and level packs plain records within 2 ms. What compressed ones expand to
+nobody knows before: whatever their size, a thread does it."""
 
 LEAST_WAIT_MS = 1_000
 """The client's timeout is for replication; the leader's own write it cannot cut short (nor can it
@@ -53,6 +61,9 @@ WITHOUT_LOG_START = (
     ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 )
 """Refusals that Kafka answers with a log start offset of -1; all others tell it."""
+
+INT16 = Struct(">h")
+NOTHING_PREPARED: Mapping[int, PreparedBatch] = {}
 
 Result = ProduceResponse | Deferred[ProduceResponse] | None
 
@@ -116,8 +127,8 @@ class PendingProduce(Deferred[ProduceResponse]):
 
 
 class LargeProduce(Deferred[ProduceResponse]):
-    """A Produce whose checksums a thread computes. Until it has appended it blocks its connection,
-    whose own buffer holds the frame; from then on it waits like any other."""
+    """A Produce whose checksums and codecs a thread works at. Until it has appended it blocks its
+    connection, whose own buffer holds the frame; from then on it waits like any other."""
 
     __slots__ = ("context", "pending", "request")
 
@@ -127,20 +138,17 @@ class LargeProduce(Deferred[ProduceResponse]):
         self.request = request
         self.pending: Deferred[ProduceResponse] | None = None
         self.on_abandon = self._abandon_pending
-        batches = [
-            data.records
-            for topic in request.topic_data
-            for data in topic.partition_data
-            if data.records is not None
-        ]
-        verifying = asyncio.get_running_loop().run_in_executor(None, _crcs_are_valid, batches)
-        verifying.add_done_callback(lambda done: self.guard(lambda: self._append(done)))
+        jobs: dict[int, Callable[[], PreparedBatch]] = {}
+        for data, records, config in _batches_here(context, request):
+            jobs[id(data)] = partial(prepare, records, config)
+        preparing = asyncio.get_running_loop().run_in_executor(None, _prepare_all, jobs)
+        preparing.add_done_callback(lambda done: self.guard(lambda: self._append(done)))
 
-    def _append(self, verified: asyncio.Future[bool]) -> None:
-        if self.settled or verified.cancelled():
+    def _append(self, prepared: asyncio.Future[dict[int, PreparedBatch]]) -> None:
+        if self.settled or prepared.cancelled():
             return  # the client is gone, and so is the frame
-        # A bad checksum is found again, and answered per partition, by the ordinary path.
-        result = _append_all(self.context, self.request, crc_verified=verified.result())
+        # What is wrong with a batch is found again, and answered, by the ordinary path.
+        result = _append_all(self.context, self.request, prepared=prepared.result())
         if isinstance(result, Deferred):
             self.pending = result
             self.take_effect()
@@ -158,12 +166,16 @@ def handle(context: RequestContext, request: ProduceRequest) -> Result:
     if request.acks not in ACKS:
         code = ErrorCode.INVALID_REQUIRED_ACKS
         return error_response(request, context.api_version, code)
-    if context.frame_bytes > CRC_IN_THREAD_BYTES:
+    if context.frame_bytes > CRC_IN_THREAD_BYTES or (
+        context.services.replicas.recompressed_topics and _has_work_for_codecs(context, request)
+    ):
         return LargeProduce(context, request)
-    return _append_all(context, request, crc_verified=False)
+    return _append_all(context, request, prepared=NOTHING_PREPARED)
 
 
-def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verified: bool) -> Result:
+def _append_all(
+    context: RequestContext, request: ProduceRequest, *, prepared: Mapping[int, PreparedBatch]
+) -> Result:
     acks = request.acks
     services = context.services
     replicas = services.replicas
@@ -202,7 +214,7 @@ def _append_all(context: RequestContext, request: ProduceRequest, *, crc_verifie
                     required_acks=acks,
                     header=header,
                     transactional_id_given=transactional_id_given,
-                    crc_verified=crc_verified,
+                    prepared=prepared.get(id(data)) if prepared else None,
                 )
             except KafkaError as error:
                 answers.append(_refused(data.index, error, partition))
@@ -239,12 +251,40 @@ def _check_codec(header: BatchHeader) -> None:
         raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
 
 
-def _crcs_are_valid(batches: list[memoryview]) -> bool:
+def _has_work_for_codecs(context: RequestContext, request: ProduceRequest) -> bool:
+    """Whether a batch must get another codec, and that may take long."""
+    is_large = context.frame_bytes > CODEC_IN_THREAD_BYTES
+    for _, records, config in _batches_here(context, request):
+        (attributes,) = INT16.unpack_from(records, ATTRIBUTES_AT)
+        if is_to_be_recompressed(attributes, config) and (
+            is_large or attributes & COMPRESSION_MASK
+        ):
+            return True
+    return False
+
+
+def _batches_here(
+    context: RequestContext, request: ProduceRequest
+) -> Iterator[tuple[PartitionProduceData, memoryview, LogConfig]]:
+    """What may be batches, for partitions that are here, with what holds for their logs."""
+    replicas = context.services.replicas
+    for topic in request.topic_data:
+        for data in topic.partition_data:
+            if data.records is None or len(data.records) < HEADER_SIZE:
+                continue
+            try:
+                if context.api_version >= TOPIC_IDS_SINCE:
+                    partition = replicas.partition_by_id(topic.topic_id, data.index)
+                else:
+                    partition = replicas.partition(topic.name, data.index)
+            except KafkaError:
+                continue  # answered by the ordinary path
+            yield data, data.records, partition.log.config
+
+
+def _prepare_all(jobs: Mapping[int, Callable[[], PreparedBatch]]) -> dict[int, PreparedBatch]:
     """In a thread: touches the frame, which its blocked connection keeps, and nothing else."""
-    try:
-        return all(crc_is_valid(batch, 0, read_header(batch)) for batch in batches)
-    except WireError:
-        return False
+    return {place: job() for place, job in jobs.items()}
 
 
 def _set_error(answer: PartitionProduceResponse, code: ErrorCode) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from kbroker.cluster.metadata_records import PartitionRecord
 from log.flushing import FlushTicket
 from log.partition_log import AppendResult, PartitionLog
+from log.recompression import PreparedBatch
 from wire.errors import ErrorCode, KafkaError
 from wire.records.batch import BatchHeader
 
@@ -102,7 +103,7 @@ class Partition:
         header: BatchHeader | None = None,
         transactional_id_given: bool = False,
         internal: bool = False,
-        crc_verified: bool = False,
+        prepared: PreparedBatch | None = None,
     ) -> AppendResult:
         """Append one batch; it takes effect at once. Raises KafkaError, OSError (disk)."""
         if not self._is_leader:
@@ -120,7 +121,7 @@ class Partition:
             header=header,
             transactional_id_given=transactional_id_given,
             internal=internal,
-            crc_verified=crc_verified,
+            prepared=prepared,
         )
         if not result.duplicate:
             self._appended()

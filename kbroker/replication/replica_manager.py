@@ -60,6 +60,8 @@ class ReplicaManager:
         self._to_make: dict[tuple[str, int], bytes] = {}
         self._refused: dict[tuple[str, int], bytes] = {}
         self._image: MetadataImage | None = None
+        # Topics that ask for a codec of their own, for whose batches Produce may need a thread.
+        self.recompressed_topics: set[str] = set()
         self._work: asyncio.Event | None = None  # there is a task that makes partitions
         self._settled: list[asyncio.Future[None]] = []
         self._checkpoint_write: asyncio.Future[None] | None = None
@@ -163,12 +165,19 @@ class ReplicaManager:
         self._topic_names[topic.topic_id] = topic.name
         for index, record in topic.partitions.items():
             if self._node_id in record.replicas:
+        self._note_codec(topic.name, config)
                 self._add_partition(topic, index, record)
 
     def _add_partition(self, topic: TopicImage, index: int, record: PartitionRecord) -> None:
         log = self._directory.logs.get((topic.name, index))
         if log is not None:
             self._serve(topic, index, record, log)
+    def _note_codec(self, topic: str, config: LogConfig) -> None:
+        if config.compression is not None:
+            self.recompressed_topics.add(topic)
+        else:
+            self.recompressed_topics.discard(topic)
+
         elif (topic.name, index) not in self._refused:
             self._to_make[topic.name, index] = topic.topic_id
 
@@ -181,6 +190,7 @@ class ReplicaManager:
             index=index,
             node_id=self._node_id,
             record=record,
+        self._note_codec(topic.name, self._config_of(topic))
             log=log,
             # A missing checkpoint means the log start, never the log end.
             high_watermark=self._directory.high_watermarks.get(key, log.log_start_offset),
@@ -220,6 +230,7 @@ class ReplicaManager:
         logger.info("%s was deleted with its %d partitions", topic.name, len(stopped))
 
     # Making partitions, which costs fsyncs.
+        self.recompressed_topics.discard(topic.name)
 
     async def make_partitions(self) -> None:
         """Make what `apply` finds missing, a few at a time, so that others have their turn; for

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from log.log_config import LogConfig
+from log.recompression import PreparedBatch
 from log.validation import validate_produced, validate_replicated
 from wire.errors import ErrorCode, KafkaError
 from wire.records.batch import build_batch, crc_is_valid, read_header
@@ -229,7 +230,9 @@ def test_the_brokers_own_batches_may_be_control_and_without_sequence() -> None:
 
 def test_a_checksum_verified_elsewhere_is_not_summed_again() -> None:
     payload = memoryview(_flipped(GOOD))
-    assert validate_produced(payload, config=CONFIG, now_ms=NOW, crc_verified=True).header
+    assert validate_produced(
+        payload, config=CONFIG, now_ms=NOW, prepared=PreparedBatch(True, None)
+    ).header
 
 
 @settings(max_examples=200)

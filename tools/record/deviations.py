@@ -151,14 +151,6 @@ DEVIATIONS: tuple[Deviation, ...] = (
         why=KAFKA_FAILS,
     ),
     Deviation(
-        scenario="produce/topic_codec",
-        step="fetched from *",
-        path="responses.*.attributes",
-        kafka="*",
-        ours="*",
-        why="Batches stay as the producer compressed them, whatever the topic's compression.type.",
-    ),
-    Deviation(
         scenario="produce/many_partitions",
         step="a partition twice",
         path="responses.produce-twice.partition_responses.1",

@@ -13,6 +13,7 @@ from crc32c import crc32c
 from wire.errors import WireError
 from wire.records.batch_header import (
     ATTRIBUTES_AT,
+    COMPRESSION_MASK,
     CONTROL_BIT,
     CRC_AT,
     CURRENT_MAGIC,
@@ -34,7 +35,7 @@ from wire.records.batch_header import (
     Buffer,
     read_header,
 )
-from wire.records.compression import Compression, compress
+from wire.records.compression import Compression, compress, decompress
 from wire.records.record import Record, encode_records
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "declared_size",
     "iterate_batches",
     "read_header",
+    "recompressed",
     "stamp",
     "stamp_log_append_time",
     "stamp_timestamp_type",
@@ -132,6 +134,32 @@ def stamp_timestamp_type(
     INT16.pack_into(buffer, position + ATTRIBUTES_AT, header.attributes & ~TIMESTAMP_TYPE_BIT | bit)
     checksum = _checksum(buffer, position, position + header.size_bytes)
     UINT32.pack_into(buffer, position + CRC_AT, checksum)
+
+
+def recompressed(
+    batch: Buffer,
+    header: BatchHeader,
+    codec: Compression,
+    *,
+    level: int | None,
+    max_decompressed_bytes: int,
+) -> bytearray:
+    """The same records in a new batch with another codec, whose level is as in `compress`.
+
+    The records are not looked at. Both steps release the GIL. Raises `WireError` where the codec in
+    the header fails, and its subclass `ExpandsTooFarError` beyond `max_decompressed_bytes`.
+    """
+    records: Buffer = memoryview(batch)[HEADER_SIZE : header.size_bytes]
+    if header.compression is not Compression.NONE:
+        records = decompress(header.compression, records, max_output_bytes=max_decompressed_bytes)
+    body = compress(codec, records, level=level)
+    new = bytearray(HEADER_SIZE + len(body))
+    new[:HEADER_SIZE] = batch[:HEADER_SIZE]
+    new[HEADER_SIZE:] = body
+    INT32.pack_into(new, 8, len(new) - LENGTH_END)
+    INT16.pack_into(new, ATTRIBUTES_AT, header.attributes & ~COMPRESSION_MASK | codec)
+    UINT32.pack_into(new, CRC_AT, _checksum(new, 0, len(new)))
+    return new
 
 
 def build_batch(

@@ -24,6 +24,13 @@ SNAPPY_MAX_RATIO = 22
 """Three bytes of snappy stand for at most 64; a longer declared length is a lie."""
 ZSTD_MAX_WINDOW_BYTES = 1 << 27
 """What zstd's own tools and Kafka's Java client accept; only the part used is ever touched."""
+LZ4_FAST_LEVEL = 9
+"""Kafka's default level stands for lz4's fast mode; all others for its high compression."""
+LZ4_LEAST_HIGH_LEVEL = 3
+
+
+class ExpandsTooFarError(WireError):
+    """What decompression yields is more than the caller takes; the data may be sound."""
 
 
 class Compression(IntEnum):
@@ -46,28 +53,36 @@ class Compression(IntEnum):
 _BY_ID = tuple(Compression)
 
 
-def compress(codec: Compression, data: Buffer) -> bytes:
-    """One frame as Kafka's own producer writes it (snappy in xerial's framing)."""
+def compress(codec: Compression, data: Buffer, *, level: int | None = None) -> bytes:
+    """One frame as Kafka's own producer writes it (snappy in xerial's framing).
+
+    `level` is in Kafka's terms (KIP-390), None for the codec's default; snappy has none.
+    """
     match codec:
         case Compression.NONE:
             return bytes(data)
         case Compression.GZIP:
-            compressor = zlib.compressobj(wbits=GZIP_WBITS)
+            compressor = zlib.compressobj(-1 if level is None else level, wbits=GZIP_WBITS)
             return compressor.compress(data) + compressor.flush()
         case Compression.SNAPPY:
             return _compress_snappy(data)
         case Compression.LZ4:
             import lz4.frame
 
+            high = None if level in (None, LZ4_FAST_LEVEL) else level
             # Kafka's reader refuses linked blocks.
             frame: bytes = lz4.frame.compress(
-                data, block_size=lz4.frame.BLOCKSIZE_MAX64KB, block_linked=False, store_size=False
+                data,
+                compression_level=0 if high is None else max(high, LZ4_LEAST_HIGH_LEVEL),
+                block_size=lz4.frame.BLOCKSIZE_MAX64KB,
+                block_linked=False,
+                store_size=False,
             )
             return frame
         case Compression.ZSTD:
             import zstandard
 
-            return zstandard.ZstdCompressor().compress(data)
+            return zstandard.ZstdCompressor(3 if level is None else level).compress(data)
 
 
 def decompress(codec: Compression, data: Buffer, *, max_output_bytes: int) -> bytes:
@@ -88,7 +103,7 @@ def decompress(codec: Compression, data: Buffer, *, max_output_bytes: int) -> by
 
 
 def _too_long(max_output_bytes: int) -> WireError:
-    return WireError(f"the data expands to more than {max_output_bytes} bytes")
+    return ExpandsTooFarError(f"the data expands to more than {max_output_bytes} bytes")
 
 
 def _decompress_gzip(data: Buffer, max_output_bytes: int) -> bytes:
