@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import batch_of
+from tests.kbroker.handlers.group_requests import GROUP_MAKERS
 from wire.api_key import ApiKey
 from wire.messages.api_versions import ApiVersionsRequest
 from wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
@@ -249,6 +250,7 @@ def incremental_alter_configs(target: Target, version: int) -> IncrementalAlterC
 
 
 MAKERS: dict[ApiKey, Callable[..., Request]] = {
+    **GROUP_MAKERS,
     ApiKey.PRODUCE: produce,
     ApiKey.FETCH: fetch,
     ApiKey.LIST_OFFSETS: list_offsets,
