@@ -164,15 +164,7 @@ NOT_YET: Mapping[str, tuple[str, ...]] = {
         "min.compaction.lag.ms",
     ),
     "segments are not allocated in advance": ("log.preallocate", "preallocate"),
-    "committed offsets do not expire yet": (
-        "offsets.retention.minutes",
-        "offsets.retention.check.interval.ms",
-    ),
-    "groups with members are not served yet": (
-        "group.initial.rebalance.delay.ms",
-        "group.min.session.timeout.ms",
-        "group.max.session.timeout.ms",
-        "group.max.size",
+    "groups of the next generation's protocol (KIP-848) are not served yet": (
         "group.coordinator.rebalance.protocols",
         "group.consumer.assignors",
         "group.consumer.heartbeat.interval.ms",
