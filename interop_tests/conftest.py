@@ -39,6 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="fail if this table lacks or invents a scenario or client",
     )
+    group.addoption(
+        "--write-transcripts",
+        action="store_true",
+        help="keep what Kafka's tools print as what they have to print",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,9 +93,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.user_properties.append(("interop_client", client))
 
 
-def _run(
+def start_target(
     request: pytest.FixtureRequest, directory: Path, settings: dict[str, str]
 ) -> Iterator[Target]:
+    """A broker of the kind under test, for a fixture: started, and removed in the end."""
     target = TARGETS[request.config.getoption("--target")](directory, settings)
     target.start()
     yield target
@@ -102,7 +108,7 @@ def broker(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
     """The broker of most scenarios; it creates topics on demand."""
-    yield from _run(request, tmp_path_factory.mktemp("broker"), SETTINGS)
+    yield from start_target(request, tmp_path_factory.mktemp("broker"), SETTINGS)
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +117,7 @@ def strict_broker(
 ) -> Iterator[Target]:
     """A broker that creates no topic on demand; scenarios may restart it, as long as it runs in the
     end."""
-    yield from _run(request, tmp_path_factory.mktemp("strict-broker"), STRICT_SETTINGS)
+    yield from start_target(request, tmp_path_factory.mktemp("strict-broker"), STRICT_SETTINGS)
 
 
 @pytest.fixture(scope="session")
