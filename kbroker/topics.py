@@ -12,6 +12,7 @@ from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.cluster.metadata_image import TopicImage
 from kbroker.cluster.topic_creation import CreatedTopic, NewTopic
+from kbroker.cluster.topic_growth import GrownTopic, TopicGrowth
 from kbroker.config.running_config import RunningConfig
 from kbroker.config.table import ConfigError
 from kbroker.config.topic_config import TopicConfig, topic_config
@@ -64,6 +65,17 @@ class Topics:
         if created and not validate_only:
             await self._metadata.wait_until(max(each.revision for each in created))
             await self._settled([each.topic_id for each in created])
+        return answers
+
+    async def create_partitions(
+        self, growths: Sequence[TopicGrowth], *, validate_only: bool
+    ) -> list[GrownTopic | KafkaError]:
+        """One answer for each topic; its new partitions are usable on return."""
+        answers = await self._controller.create_partitions(growths, validate_only=validate_only)
+        grown = [each for each in answers if isinstance(each, GrownTopic)]
+        if grown and not validate_only:
+            await self._metadata.wait_until(max(each.revision for each in grown))
+            await self._settled([each.topic_id for each in grown])
         return answers
 
     async def create_automatically(self, name: str) -> None:

@@ -124,23 +124,35 @@ class CheckpointWriter:
             for log in logs.values()
             if log.leader_epochs.is_changed
         ]
-        # Kafka, too, leaves out a log that starts at 0.
-        starts = {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset}
+        files += self.gather_log_starts(logs)
         for name, offsets in (
-            (LOG_STARTS, starts),
             (RECOVERY_POINTS, {key: log.recovery_point for key, log in logs.items()}),
             (
                 HIGH_WATERMARKS,
                 {key: high_watermarks[key] for key in logs if key in high_watermarks},
             ),
         ):
-            path = f"{self.path}/{name}"
-            offsets |= self._kept.get(name, {})
-            if self._written[path] != offsets:
-                self._possible[path] |= offsets.keys()
-                data = encode_offsets(offsets)
-                files.append(CheckpointFile(path, data, self._generation, offsets=offsets))
+            files += self._gather_offsets(name, offsets)
         return files
+
+    def gather_log_starts(
+        self, logs: Mapping[TopicPartition, PartitionLog]
+    ) -> list[CheckpointFile]:
+        """The checkpoint of log starts alone, if it has changed: a deletion is to be durable."""
+        # Kafka, too, leaves out a log that starts at 0.
+        starts = {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset}
+        return self._gather_offsets(LOG_STARTS, starts)
+
+    def _gather_offsets(
+        self, name: str, offsets: dict[TopicPartition, int]
+    ) -> list[CheckpointFile]:
+        path = f"{self.path}/{name}"
+        offsets |= self._kept.get(name, {})
+        if self._written[path] == offsets:
+            return []
+        self._possible[path] |= offsets.keys()
+        data = encode_offsets(offsets)
+        return [CheckpointFile(path, data, self._generation, offsets=offsets)]
 
     def write(self, files: Iterable[CheckpointFile]) -> None:
         """Write them, durable on return; OSError.

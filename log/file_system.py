@@ -38,6 +38,14 @@ class FileStatus:
     modified_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """What a file system holds in all, and what of it this process may still use."""
+
+    total_bytes: int
+    usable_bytes: int
+
+
 class File(Protocol):
     """One open file, counted by reference. Also a `wire.records.file_slice.SliceSource`."""
 
@@ -119,6 +127,10 @@ class FileSystem(Protocol):
         ...
 
     def sync_directory(self, path: str) -> None: ...
+
+    def space(self, path: str) -> DiskSpace:
+        """Of the file system that `path` is in."""
+        ...
 
     def lock(self, path: str) -> Lock:
         """Take an exclusive lock on the file `path` (created); BlockingIOError if it is taken."""
@@ -319,6 +331,11 @@ class OsFileSystem:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def space(self, path: str) -> DiskSpace:
+        status = os.statvfs(path)
+        block = status.f_frsize
+        return DiskSpace(status.f_blocks * block, status.f_bavail * block)
 
     def lock(self, path: str) -> OsLock:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

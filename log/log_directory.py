@@ -26,7 +26,7 @@ from log.checkpoints import (
     encode_clean_shutdown,
     encode_meta_properties,
 )
-from log.file_system import FileSystem, Lock, write_atomically
+from log.file_system import DiskSpace, FileSystem, Lock, write_atomically
 from log.log_config import LogConfig
 from log.partition_directory import (
     StrayPartition,
@@ -127,6 +127,10 @@ class LogDirectory:
     @property
     def directory_id(self) -> bytes:
         return self.meta.directory_id
+
+    def space(self) -> DiskSpace:
+        """What the disk under it has. Raises OSError."""
+        return self.file_system.space(self.path)
 
     def open_logs(
         self,
@@ -304,6 +308,10 @@ class LogDirectory:
         if not self._is_complete:
             return []
         return self.checkpoints.gather(self.logs, {**self.high_watermarks, **high_watermarks})
+
+    def gather_log_starts(self) -> list[CheckpointFile]:
+        """The same, of the log starts alone: nothing if the file says them already."""
+        return self.checkpoints.gather_log_starts(self.logs) if self._is_complete else []
 
     def write_checkpoints(self, high_watermarks: Mapping[TopicPartition, int]) -> None:
         """Write what has changed, durable on return. Raises OSError."""

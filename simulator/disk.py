@@ -17,7 +17,7 @@ import random
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from log.file_system import Buffer, FileStatus, TornAppendError
+from log.file_system import Buffer, DiskSpace, FileStatus, TornAppendError
 from simulator.disk_nodes import (
     DirectoryNode,
     FileNode,
@@ -40,8 +40,11 @@ OPERATIONS = frozenset(
         "list",
         "make_directory",
         "sync_directory",
+        "space",
     ]
 )
+ENDLESS_BYTES = 1 << 40
+"""What a disk without a capacity says it has."""
 
 
 @dataclass(slots=True)
@@ -225,6 +228,11 @@ class SimulatedDisk:
         directory = self._directory(path)
         self.begin_change(path)
         self._names.sync(directory)
+
+    def space(self, path: str) -> DiskSpace:
+        self.check("space", path)
+        total = ENDLESS_BYTES if self.capacity_bytes is None else self.capacity_bytes
+        return DiskSpace(total, max(total - self.used_bytes, 0))
 
     def lock(self, path: str) -> SimulatedLock:
         self.open(path, create=True).close()

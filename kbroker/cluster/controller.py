@@ -11,6 +11,7 @@ import random as random_module
 from collections.abc import Mapping, Sequence
 
 from kbroker.cluster.broker_admission import Admission, IsLossy, admit_broker, register_broker
+from kbroker.cluster.config_changes import change_configs
 from kbroker.cluster.controller_term import MAX_ATTEMPTS, ControllerTerm
 from kbroker.cluster.keys import Keys
 from kbroker.cluster.metadata_records import (
@@ -39,6 +40,7 @@ from kbroker.cluster.topic_creation import (
     TopicDefaults,
     create_topic,
 )
+from kbroker.cluster.topic_growth import GrownTopic, TopicGrowth, grow_topic
 from kbroker.cluster.topic_ids import random_id, topic_id_text
 from wire.errors import ErrorCode, KafkaError
 
@@ -190,6 +192,29 @@ class Controller:
                 answers.append(created)
         return answers
 
+    async def create_partitions(
+        self, growths: Sequence[TopicGrowth], *, validate_only: bool = False
+    ) -> list[GrownTopic | KafkaError]:
+        """One answer per topic, in order; together they add at most as many as one request may."""
+        left = MAX_PARTITIONS_PER_REQUEST
+        answers: list[GrownTopic | KafkaError] = []
+        for growth in growths:
+            start = PlacementStart(self._random.getrandbits(16), self._random.getrandbits(16))
+            try:
+                grown = await grow_topic(
+                    self._term,
+                    growth,
+                    start=start,
+                    max_partitions=left,
+                    validate_only=validate_only,
+                )
+            except KafkaError as error:
+                answers.append(error)
+            else:
+                answers.append(grown)
+                left -= grown.partitions_added
+        return answers
+
     async def delete_topic(self, topic_id: bytes) -> int:
         """Returns the revision of the deletion. KafkaError(UNKNOWN_TOPIC_ID)."""
         return await delete_topic(self._term, topic_id)
@@ -204,3 +229,7 @@ class Controller:
         KafkaError(UNKNOWN_TOPIC_OR_PARTITION), and whatever `change` raises.
         """
         return await change_topic_configs(self._term, topic_id, change, self.defaults.min_isr_of)
+
+    async def change_configs(self, key: str, change: ConfigChange) -> int:
+        """The same for what is set on a broker, group or subscription, under its key."""
+        return await change_configs(self._term, key, change)

@@ -113,15 +113,22 @@ def validate_assignment(assignment: Mapping[int, Sequence[int]], registered: Seq
     """
     replication_factor = None
     for _, replicas in sorted(assignment.items()):
-        problem = _assignment_problem(replicas, registered, replication_factor)
-        if problem is not None:
-            raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, problem)
+        validate_replicas(replicas, registered, replication_factor)
         replication_factor = len(replicas)
     if sorted(assignment) != list(range(len(assignment))):
         raise KafkaError(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT,
             "partitions should be a consecutive 0-based integer sequence",
         )
+
+
+def validate_replicas(
+    replicas: Sequence[int], registered: Sequence[int], replication_factor: int | None = None
+) -> None:
+    """The same for one partition; with a `replication_factor` it must have as many replicas."""
+    problem = _assignment_problem(replicas, registered, replication_factor)
+    if problem is not None:
+        raise KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, problem)
 
 
 def _assignment_problem(

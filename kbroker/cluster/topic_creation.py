@@ -108,7 +108,7 @@ async def create_topic(
     _refuse_existing(topic.name, await term.store.get(term.keys.topic_name(topic.name)))
     check_configs(topic.configs)
     for _ in range(MAX_ATTEMPTS):
-        brokers = await _read_brokers(term)
+        brokers = await read_brokers(term)
         placement = _place(topic, brokers, start, defaults)
         created = CreatedTopic(
             topic_id=topic_id,
@@ -120,7 +120,7 @@ async def create_topic(
         )
         if validate_only:
             return created
-        records = _first_records(placement, brokers, defaults.min_isr_of(topic.configs))
+        records = first_records(placement, brokers, defaults.min_isr_of(topic.configs))
         revision = await _write(term, created, records, brokers)
         if revision:
             return replace(created, revision=revision)
@@ -140,7 +140,7 @@ def _refuse_existing(name: str, holder: KeyValue | None) -> None:
     )
 
 
-async def _read_brokers(term: ControllerTerm) -> dict[int, BrokerImage]:
+async def read_brokers(term: ControllerTerm) -> dict[int, BrokerImage]:
     """The brokers alone: with a thousand topics, creating one more is no slower."""
     registrations = await term.store.list(term.keys.brokers)
     admissions = await term.store.list(term.keys.admissions)
@@ -204,7 +204,7 @@ def _check_assignment(topic: NewTopic, brokers: Mapping[int, BrokerImage]) -> li
     return [tuple(topic.assignment[each]) for each in sorted(topic.assignment)]
 
 
-def _first_records(
+def first_records(
     placement: Sequence[tuple[int, ...]], brokers: Mapping[int, BrokerImage], min_isr: int
 ) -> list[PartitionRecord]:
     """In sync from the start is who is there: a new log is the same everywhere, empty."""

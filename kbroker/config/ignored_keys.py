@@ -76,10 +76,8 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
         "delegation.token.",
         "password.encoder.",
     ),
-    "connections are limited in number only, by max.connections": (
+    "connections are limited in number, not in how fast they are made": (
         "max.connection.creation.rate",
-        "max.connections.per.ip",
-        "max.connections.per.ip.overrides",
     ),
     "there are no quotas and no throttling": (
         "quota.",
@@ -198,7 +196,6 @@ NOT_YET: Mapping[str, tuple[str, ...]] = {
         "controlled.shutdown.enable",
         "unclean.leader.election.enable",
     ),
-    "topics are not described by pages yet": ("max.request.partition.size.limit",),
     "one interval serves all checkpoints, log.flush.offset.checkpoint.interval.ms": (
         "log.flush.start.offset.checkpoint.interval.ms",
         "replica.high.watermark.checkpoint.interval.ms",

@@ -18,6 +18,7 @@ from wire.errors import ErrorCode, KafkaError
 from wire.records.batch import BatchHeader
 
 ANY_EPOCH = -1
+TO_HIGH_WATERMARK = -1
 
 AppendWaiter = Callable[[ErrorCode], None]
 Watcher = Callable[[], None]
@@ -139,6 +140,23 @@ class Partition:
         """Call `waiter(NONE)` once `is_acknowledged`, or with the error when leadership is lost."""
         queue = self._committed_waiters if required_acks == -1 else self._durable_waiters
         queue.append((last_offset, waiter))
+
+    def delete_records(self, before_offset: int) -> int:
+        """Serve nothing below `before_offset` any more (-1: the high watermark); the log start.
+
+        What was deleted already stays deleted. KafkaError: NOT_LEADER_OR_FOLLOWER,
+        POLICY_VIOLATION where the topic is only compacted, OFFSET_OUT_OF_RANGE past the high
+        watermark.
+        """
+        self.check_leader(ANY_EPOCH)
+        log = self.log
+        if "delete" not in log.config.cleanup_policy:
+            raise KafkaError(ErrorCode.POLICY_VIOLATION)
+        offset = self.high_watermark if before_offset == TO_HIGH_WATERMARK else before_offset
+        if not 0 <= offset <= self.high_watermark:
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+        log.advance_log_start(offset)
+        return log.log_start_offset
 
     def prepare_flush(self) -> FlushTicket | None:
         return self.log.prepare_flush()

@@ -18,6 +18,7 @@ from kbroker.dependencies import WallClock
 from kbroker.flusher import FlushScheduler
 from kbroker.replication.partition import Partition
 from kbroker.topics import INTERNAL_TOPICS
+from log.file_system import DiskSpace
 from log.log_config import LogConfig
 from log.log_directory import LogDirectory
 from log.partition_log import PartitionLog
@@ -59,9 +60,9 @@ class ReplicaManager:
         # disk, and tried again.
         self._to_make: dict[tuple[str, int], bytes] = {}
         self._refused: dict[tuple[str, int], bytes] = {}
-        self._image: MetadataImage | None = None
         # Topics that ask for a codec of their own, for whose batches Produce may need a thread.
         self.recompressed_topics: set[str] = set()
+        self._image: MetadataImage | None = None
         self._work: asyncio.Event | None = None  # there is a task that makes partitions
         self._settled: list[asyncio.Future[None]] = []
         self._checkpoint_write: asyncio.Future[None] | None = None
@@ -69,6 +70,16 @@ class ReplicaManager:
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._partitions.values())
+
+    @property
+    def making_count(self) -> int:
+        """Partitions that are made in the next turns."""
+        return len(self._to_make)
+
+    @property
+    def refused_count(self) -> int:
+        """Partitions that the disk refused to make."""
+        return len(self._refused)
 
     # What handlers ask.
 
@@ -94,6 +105,15 @@ class ReplicaManager:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
             return self.partition(name, index)
         return partition
+
+    @property
+    def directory_path(self) -> str:
+        """Where the logs are."""
+        return self._directory.path
+
+    def disk_space(self) -> DiskSpace:
+        """What the disk under the logs has. Raises OSError."""
+        return self._directory.space()
 
     # Metadata.
 
@@ -145,11 +165,18 @@ class ReplicaManager:
     def update_configs(self, topic: TopicImage) -> None:
         """The topic's configuration, or the broker's that it follows, changed."""
         config = self._config_of(topic)
+        self._note_codec(topic.name, config)
         for index in topic.partitions:
             partition = self._partitions.get((topic.name, index))
             if partition is not None:
                 partition.log.update_config(config)
                 partition.config_changed()
+
+    def _note_codec(self, topic: str, config: LogConfig) -> None:
+        if config.compression is not None:
+            self.recompressed_topics.add(topic)
+        else:
+            self.recompressed_topics.discard(topic)
 
     def _delete_strays(self, image: MetadataImage) -> None:
         """Finish deletions that the last stop interrupted. Only the metadata's word that a topic
@@ -163,21 +190,15 @@ class ReplicaManager:
 
     def _add_topic(self, topic: TopicImage) -> None:
         self._topic_names[topic.topic_id] = topic.name
+        self._note_codec(topic.name, self._config_of(topic))
         for index, record in topic.partitions.items():
             if self._node_id in record.replicas:
-        self._note_codec(topic.name, config)
                 self._add_partition(topic, index, record)
 
     def _add_partition(self, topic: TopicImage, index: int, record: PartitionRecord) -> None:
         log = self._directory.logs.get((topic.name, index))
         if log is not None:
             self._serve(topic, index, record, log)
-    def _note_codec(self, topic: str, config: LogConfig) -> None:
-        if config.compression is not None:
-            self.recompressed_topics.add(topic)
-        else:
-            self.recompressed_topics.discard(topic)
-
         elif (topic.name, index) not in self._refused:
             self._to_make[topic.name, index] = topic.topic_id
 
@@ -190,7 +211,6 @@ class ReplicaManager:
             index=index,
             node_id=self._node_id,
             record=record,
-        self._note_codec(topic.name, self._config_of(topic))
             log=log,
             # A missing checkpoint means the log start, never the log end.
             high_watermark=self._directory.high_watermarks.get(key, log.log_start_offset),
@@ -210,6 +230,7 @@ class ReplicaManager:
 
     def _remove_topic(self, topic: TopicImage) -> None:
         self._topic_names.pop(topic.topic_id, None)
+        self.recompressed_topics.discard(topic.name)
         stopped = []
         for index in topic.partitions:
             self._to_make.pop((topic.name, index), None)
@@ -230,7 +251,6 @@ class ReplicaManager:
         logger.info("%s was deleted with its %d partitions", topic.name, len(stopped))
 
     # Making partitions, which costs fsyncs.
-        self.recompressed_topics.discard(topic.name)
 
     async def make_partitions(self) -> None:
         """Make what `apply` finds missing, a few at a time, so that others have their turn; for
@@ -345,6 +365,26 @@ class ReplicaManager:
         self._checkpoint_write = loop.run_in_executor(None, write, files)
         self._checkpoint_write.add_done_callback(self._checkpoints_written)
         await asyncio.wait([self._checkpoint_write])
+
+    async def write_log_starts(self) -> None:
+        """Wait until the log starts of this moment are durable: what is deleted stays so.
+
+        Raises OSError.
+        """
+        while True:
+            while self._checkpoint_write is not None:  # others wait for it too, and go first
+                await self.settle()
+            files = self._directory.gather_log_starts()
+            if not files:
+                return
+            loop = asyncio.get_running_loop()
+            write = self._directory.checkpoints.write
+            written = self._checkpoint_write = loop.run_in_executor(None, write, files)
+            written.add_done_callback(self._checkpoints_written)
+            await asyncio.wait([written])
+            error = written.exception()
+            if error is not None:
+                raise error
 
     def _checkpoints_written(self, written: asyncio.Future[None]) -> None:
         self._checkpoint_write = None

@@ -3,8 +3,11 @@
     topic ids         <id of NAME>, learnt from any answer that has both
     producer ids      <producer N>, numbered as InitProducerId gave them
     session ids       <session N>, likewise
+    member ids        <CLIENT N>, numbered in order: CLIENT-uuid, or INSTANCE-uuid (KIP-345)
     cluster id        <cluster>
     features' epoch   <epoch>: an offset of Kafka's metadata log
+    data directory    <log dir>, and <bytes> for what its disk has
+    the metadata log  <offset>, <epoch>: how far the quorum is
     host and port     <host>, <port> where they are the address the player connected to
     times near now    <now>, <now+2h>: stamped by the broker, or sent relative to now;
                       <time> in messages
@@ -27,7 +30,18 @@ TIME_FIELDS = {
     "max_timestamp",
     "base_timestamp",
     "log_append_time_ms",
+    "last_fetch_timestamp",
+    "last_caught_up_timestamp",
 }
+NAMED = {
+    "log_dir": "<log dir>",
+    "total_bytes": "<bytes>",
+    "usable_bytes": "<bytes>",
+    "log_end_offset": "<offset>",
+}
+"""Of the machine or the run: what stands there says no more than that it is known (not -1)."""
+QUORUM = {"leader_epoch": "<epoch>", "high_watermark": "<offset>"}
+"""Likewise, beside the voters of a quorum."""
 IDENTIFYING = (
     "key",
     "name",
@@ -41,7 +55,10 @@ IDENTIFYING = (
     "node_id",
     "broker_id",
     "group_id",
+    "member_id",
+    "user",
 )
+MEMBER_ID = re.compile(r"(.*)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LONG_NUMBER = re.compile(r"-?\d{13,}")
 HOUR_MS = 3_600_000
 NEAR_HOURS = 24 * 60
@@ -50,7 +67,7 @@ NEAR_HOURS = 24 * 60
 class Normaliser:
     """The names given so far in one scenario. Mutable: every answer may teach it more.
 
-    `only_topics`, where it is not empty, are the topics that answers may list; others are dropped.
+    `only_topics` and `only_groups`, where not empty, are what answers may list; others are dropped.
     """
 
     def __init__(self, host: str, port: int, now_ms: int) -> None:
@@ -59,6 +76,7 @@ class Normaliser:
         self._now_ms = now_ms
         self._names: dict[tuple[str, str], Symbol] = {}
         self.only_topics: frozenset[str] = frozenset()
+        self.only_groups: frozenset[str] = frozenset()
 
     def learn_topic(self, name: str, topic_id: bytes) -> None:
         """Call this id `<id of NAME>` from now on; the first name given stays."""
@@ -85,12 +103,16 @@ class Normaliser:
 
     def _walk(self, tree: Tree, key: str, *, is_answer: bool) -> Tree:
         if isinstance(tree, dict):
+            if "current_voters" in tree:
+                tree = {name: _known(QUORUM, name, tree[name]) for name in tree}
             return {name: self._walk(tree[name], name, is_answer=is_answer) for name in tree}
         if isinstance(tree, list):
             kept = [element for element in tree if not is_answer or self._is_kept(element, key)]
             return [self._walk(element, key, is_answer=is_answer) for element in kept]
         if isinstance(tree, Symbol) and tree.startswith("uuid:"):
             return self._named("uuid", tree, "id", is_answer=is_answer)
+        if isinstance(tree, str) and (member := MEMBER_ID.fullmatch(tree)):
+            return self._named("member", tree, member[1], is_answer=is_answer)
         if key in NUMBERED and tree != NO_VALUE[key]:
             return self._named(key, tree, NUMBERED[key], is_answer=is_answer)
         if key in TIME_FIELDS and isinstance(tree, int):
@@ -100,9 +122,13 @@ class Normaliser:
         return tree
 
     def _is_kept(self, element: Tree, key: str) -> bool:
-        if not self.only_topics or key != "topics" or not isinstance(element, dict):
+        if not isinstance(element, dict):
             return True
-        return element.get("name") in self.only_topics
+        if key in ("topics", "replica_election_results") and self.only_topics:
+            return element.get("name", element.get("topic")) in self.only_topics
+        if key == "groups" and self.only_groups:
+            return element.get("group_id") in self.only_groups
+        return True
 
     def _named(self, kind: str, value: Tree, label: str, *, is_answer: bool) -> Tree:
         known = self._names.get((kind, inline(value)))
@@ -122,6 +148,8 @@ class Normaliser:
         return Symbol("<now>" if hours == 0 else f"<now{hours:+d}h>")
 
     def _address(self, value: Tree, key: str) -> Tree:
+        if key in NAMED:
+            return _known(NAMED, key, value)
         if key == "finalized_features_epoch" and value != -1:
             return Symbol("<epoch>")
         if key == "cluster_id" and isinstance(value, str):
@@ -142,6 +170,10 @@ class Normaliser:
                 encoded = urlsafe_b64encode(bytes.fromhex(uuid[5:])).decode().rstrip("=")
                 text = text.replace(encoded, name)
         return text
+
+
+def _known(names: dict[str, str], key: str, value: Tree) -> Tree:
+    return Symbol(names[key]) if key in names and value != -1 else value
 
 
 def _children(tree: Tree) -> list[Tree]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import batch_of
+from tests.kbroker.handlers.admin_requests import ADMIN_MAKERS
 from tests.kbroker.handlers.group_requests import GROUP_MAKERS
 from wire.api_key import ApiKey
 from wire.messages.api_versions import ApiVersionsRequest
@@ -250,6 +251,7 @@ def incremental_alter_configs(target: Target, version: int) -> IncrementalAlterC
 
 
 MAKERS: dict[ApiKey, Callable[..., Request]] = {
+    **ADMIN_MAKERS,
     **GROUP_MAKERS,
     ApiKey.PRODUCE: produce,
     ApiKey.FETCH: fetch,

@@ -31,6 +31,14 @@ from wire.compiler import decode, encode
 from wire.errors import ErrorCode
 from wire.messages import MESSAGES
 
+ALWAYS_TOLD: dict[ApiKey, set[ErrorCode]] = {
+    ApiKey.ELECT_LEADERS: {ErrorCode.ELECTION_NOT_NEEDED},
+    ApiKey.DESCRIBE_ACLS: {ErrorCode.SECURITY_DISABLED},
+    ApiKey.CREATE_ACLS: {ErrorCode.SECURITY_DISABLED},
+    ApiKey.DELETE_ACLS: {ErrorCode.SECURITY_DISABLED},
+}
+"""What even a good request hears on one broker that has no authorizer."""
+
 
 def versions(key: ApiKey) -> range:
     return HANDLERS[key].versions
@@ -54,7 +62,7 @@ def test_a_good_request_is_answered_without_an_error_in_every_version() -> None:
             if key in OF_MEMBERS:
                 continue  # only together: test_groups
             answer = await client.ask(MAKERS[key](target, version), version)
-            codes = list(error_codes(answer))
+            codes = set(error_codes(answer)) - ALWAYS_TOLD.get(key, set())
             assert not any(codes), f"{key.name} v{version}: {answer}"
 
     with_broker(scenario)
@@ -127,6 +135,10 @@ UNKNOWN = {
     ApiKey.OFFSET_COMMIT: (10, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID),
     ApiKey.DELETE_TOPICS: (6, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID),
     ApiKey.OFFSET_FOR_LEADER_EPOCH: (99, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None),
+    ApiKey.DELETE_RECORDS: (99, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None),
+    ApiKey.DESCRIBE_PRODUCERS: (99, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None),
+    ApiKey.ELECT_LEADERS: (99, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None),
+    ApiKey.ALTER_PARTITION_REASSIGNMENTS: (99, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, None),
 }
 
 
@@ -177,6 +189,9 @@ def test_a_request_that_fails_as_a_whole_has_an_answer_in_every_version(code: Er
             continue
         if key == ApiKey.OFFSET_FETCH and version == 1:
             assert {each.error_code for each in answer.topics[0].partitions} == {code}
+            continue
+        if key == ApiKey.DESCRIBE_LOG_DIRS and version < 3:
+            assert not answer.results, "there is no place for a code of the whole"
             continue
         assert code in list(error_codes(answer)), f"{key.name} v{version}: {answer}"
 

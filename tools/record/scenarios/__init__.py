@@ -2,6 +2,10 @@
 
 from tools.record.replay import Scenario
 from tools.record.scenarios import (
+    admin_cluster,
+    admin_partitions,
+    admin_records,
+    admin_topics,
     connections,
     fetch,
     fetch_sessions,
@@ -23,4 +27,8 @@ SCENARIOS: dict[str, Scenario] = {
     **fetch_sessions.SCENARIOS,
     **list_offsets.SCENARIOS,
     **groups.SCENARIOS,
+    **admin_partitions.SCENARIOS,
+    **admin_records.SCENARIOS,
+    **admin_topics.SCENARIOS,
+    **admin_cluster.SCENARIOS,
 }
