@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kbroker.cli.lazy_commands import LazyCommands
 from kbroker.version import __version__
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ Configuration keys are Apache Kafka's own. Where one is given more than once:
 
 
 @click.group(
+    cls=LazyCommands,
     invoke_without_command=True,
-    subcommand_metavar="",  # until there are commands
+    subcommand_metavar="[COMMAND ...]",
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

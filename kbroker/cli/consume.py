@@ -1,0 +1,219 @@
+"""`kbroker consume`: print the records of a topic, to its end or for ever.
+
+Without a group it reads all partitions, or those named, from the place given; with one it is a
+member like any other and reads on where the group is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from kbroker.cli.completion import complete_group, complete_topic
+from kbroker.cli.connection import (
+    CommandError,
+    Target,
+    open_admin,
+    open_consumer,
+    remote,
+    retried,
+    steady_s,
+)
+from kbroker.cli.positions import HELP, Kind, Position, convert_position, find_offsets
+from kbroker.cli.progress import Advance, progress
+from kbroker.cli.record_lines import FORMATS, IncomingRecord
+from kbroker.cli.tables import write_out
+from kbroker.cli.topic_names import find_partitions
+
+if TYPE_CHECKING:
+    from kafka import KafkaConsumer, TopicPartition
+    from kafka.consumer.fetcher import ConsumerRecord
+
+POLL_MS = 200
+MOST_RECORDS_PER_POLL = 2000
+MOST_TO_JOIN_S = 30.0
+"""Members that are alive join again within a heartbeat's interval of three seconds."""
+FETCH_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How far to read, and how to print."""
+
+    follow: bool
+    most: int | None
+    line: Callable[[IncomingRecord], bytes]
+
+
+@click.command("consume")
+@click.argument("topic", metavar="TOPIC[:PARTITION,...]", shell_complete=complete_topic)
+@click.option("--follow", is_flag=True, help="Go on at the end and wait for more, until Ctrl-C.")
+@click.option(
+    "--from",
+    "start",
+    metavar="WHERE",
+    callback=convert_position,
+    help=f"{HELP}.  [default: beginning]",
+)
+@click.option(
+    "--group",
+    metavar="NAME",
+    shell_complete=complete_group,
+    help="Read as a member of this group: on from its offsets, and commit what was printed.",
+)
+@click.option("--max", "most", type=click.IntRange(min=1), metavar="N", help="End after N records.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="value",
+    show_default=True,
+    help="full: for people, with place, time, key and headers.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--read-committed", is_flag=True, help="Leave out what transactions took back.")
+@remote
+def command(
+    target: Target,
+    *,
+    topic: str,
+    follow: bool,
+    start: Position | None,
+    group: str | None,
+    most: int | None,
+    form: str,
+    as_json: bool,
+    read_committed: bool,
+) -> int:
+    """Print the records of TOPIC up to its present end."""
+    place = start or Position(Kind.BEGINNING)
+    if group is not None and place.kind not in (Kind.BEGINNING, Kind.END):
+        raise click.UsageError(
+            "--from with --group is beginning or end, for a group without offsets;"
+            " to move a group: kbroker groups reset-offsets"
+        )
+    if group is not None and ":" in topic:
+        raise click.UsageError("the members of a group share the partitions: name TOPIC alone")
+    with open_admin(target) as admin:
+        partitions = retried(target, lambda: find_partitions(admin, [topic]))
+        starts = retried(target, lambda: find_offsets(admin, place, partitions))
+    wish = Wish(follow, most, FORMATS["json" if as_json else form])
+    consumer = open_consumer(
+        target,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="latest" if place.kind is Kind.END else "earliest",
+        isolation_level="read_committed" if read_committed else "read_uncommitted",
+        request_timeout_ms=max(target.timeout_ms, 11_000 if group else 0),
+        session_timeout_ms=10_000,
+        max_poll_records=MOST_RECORDS_PER_POLL,
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    with closing(consumer):
+        ends = consumer.end_offsets(partitions, timeout_ms=target.timeout_ms)
+        if group is None:
+            consumer.assign(partitions)
+            for partition, offset in starts.items():
+                consumer.seek(partition, offset)
+        else:
+            consumer.subscribe([partitions[0].topic])
+        with progress(topic, total=most, wanted=bool(most) and not sys.stdout.isatty()) as advance:
+            Reader(consumer, target, wish, ends, in_group=group is not None).run(advance)
+    return 0
+
+
+class Reader:
+    """Reads and prints. Mutable: how much was printed, and when something was last heard."""
+
+    def __init__(
+        self,
+        consumer: KafkaConsumer,
+        target: Target,
+        wish: Wish,
+        ends: Mapping[TopicPartition, int],
+        *,
+        in_group: bool,
+    ) -> None:
+        self._consumer = consumer
+        self._target = target
+        self._wish = wish
+        self._ends = ends
+        self._in_group = in_group
+        self._printed = 0
+        self._heard_s = steady_s()
+
+    def run(self, advance: Advance) -> None:
+        """Until the end as it was at the start, or for ever; CommandError, KafkaError."""
+        while not self._is_done():
+            batches = self._consumer.poll(POLL_MS, max_records=self._most_now())
+            for records in batches.values():
+                self._print(records)
+                advance(len(records))
+            if batches:
+                self._heard_s = steady_s()
+                self._commit()
+            else:
+                self._check_alive()
+
+    def _is_done(self) -> bool:
+        if self._wish.most is not None and self._printed >= self._wish.most:
+            return True
+        if self._wish.follow:
+            return False
+        assigned = self._consumer.assignment()
+        if not assigned:
+            return False  # not a member yet
+        return all(self._position(each) >= self._ends.get(each, 0) for each in assigned)
+
+    def _position(self, partition: TopicPartition) -> int:
+        position = self._consumer.position(partition, timeout_ms=self._target.timeout_ms)
+        return -1 if position is None else int(position)
+
+    def _most_now(self) -> int:
+        """No more than what is to be printed: what is not must not count as read in the group."""
+        most = self._wish.most
+        left = MOST_RECORDS_PER_POLL if most is None else most - self._printed
+        return min(left, MOST_RECORDS_PER_POLL)
+
+    def _print(self, records: Sequence[ConsumerRecord]) -> None:
+        lines = [self._wish.line(incoming(record)) for record in records]
+        write_out(b"".join(line + b"\n" for line in lines))
+        self._printed += len(records)
+
+    def _commit(self) -> None:
+        from kafka.errors import CommitFailedError
+
+        if self._in_group:
+            # The partitions went to another member meanwhile, who reads these records again.
+            with suppress(CommitFailedError):
+                self._consumer.commit(timeout_ms=self._target.timeout_ms)
+
+    def _check_alive(self) -> None:
+        """Where nothing came for long: KafkaError from a dead broker, CommandError if stuck."""
+        silent_s = steady_s() - self._heard_s
+        if not self._consumer.assignment():
+            if silent_s > MOST_TO_JOIN_S:
+                raise CommandError("the group gave no partition: other members have them all")
+        elif silent_s > self._target.timeout_s:
+            self._consumer.end_offsets(list(self._ends), timeout_ms=self._target.timeout_ms)
+            if not self._wish.follow:
+                raise CommandError(f"no more records came for {self._target.timeout_s:g} s")
+            self._heard_s = steady_s()
+
+
+def incoming(record: ConsumerRecord) -> IncomingRecord:
+    """A record of kafka-python's as ours."""
+    return IncomingRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=-1 if record.timestamp is None else record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )
