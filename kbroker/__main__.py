@@ -1,7 +1,7 @@
 """The command line: `kbroker`, or `python -m kbroker`, starts a broker.
 
 It turns options, a properties file and the environment into a `BrokerConfig` and hands it to
-`kbroker.broker`. Nothing heavy is imported before that, so that `--help` and `--version` are
+`kbroker.process`. Nothing heavy is imported before that, so that `--help` and `--version` are
 instant. Exit status: 0 after an orderly stop, 1 when the broker cannot start, 2 when it was asked
 wrongly. Every refusal is one line on standard error.
 """
@@ -68,6 +68,11 @@ Configuration keys are Apache Kafka's own. Where one is given more than once:
     is_flag=True,
     help="Answer producers before records are on the disk: faster, and a power loss may lose them.",
 )
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Address for /metrics, /livez and /readyz.  [default: none]",
+)
 @click.option("-v", "--verbose", is_flag=True, help="The same as --log-level debug.")
 @click.option(
     "--log-level",
@@ -85,6 +90,7 @@ def cli(
     config: str | None,
     assignments: tuple[str, ...],
     dev: bool,
+    http: str | None,
     verbose: bool,
     log_level: str,
 ) -> int:
@@ -103,6 +109,7 @@ def cli(
         config=config,
         assignments=assignments,
         dev=dev,
+        http=http,
         environment=os.environ,
     )
 
@@ -114,6 +121,7 @@ def start(
     config: str | None,
     assignments: Sequence[str],
     dev: bool,
+    http: str | None,
     environment: Mapping[str, str],
 ) -> int:
     """Runs a broker until it is told to stop; its exit status. ClickException: asked wrongly."""
@@ -126,6 +134,8 @@ def start(
         if ":" not in listen:
             raise click.ClickException(f"--listen {listen}: expected HOST:PORT")
         options.append(sources.Setting("listeners", f"PLAINTEXT://{listen}", "--listen"))
+    if http is not None:
+        options.append(sources.Setting("kbroker.http.listener", http, "--http"))
     if dev:
         options.append(sources.Setting("log.flush.interval.messages", str(PAGE_CACHE), "--dev"))
     try:
@@ -140,11 +150,12 @@ def start(
     except sources.ConfigRefused as refusal:
         raise click.ClickException(str(refusal)) from None
 
-    import kbroker.broker as broker
+    from kbroker import process
+    from kbroker.broker import StartError
 
     try:
-        return broker.run(resolved.config, resolved.warnings)
-    except broker.StartError as error:
+        return process.run(resolved.config, resolved.warnings)
+    except StartError as error:
         return _refuse(str(error), status=1)
 
 

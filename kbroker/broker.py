@@ -1,18 +1,15 @@
 """One broker: puts the parts together, starts them in order, and stops them in order.
 
-`run` is the process around it: event loop, signals, the ready line. A simulation makes a `Broker`
-of its own, with other dependencies, in a loop that many share.
+`process` is what stands around it: event loop, signals, the ready line. A simulation makes a
+`Broker` of its own, with other dependencies, in a loop that many share.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
-import signal
-import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_cache import MetadataCache
@@ -25,15 +22,14 @@ from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.running_config import RunningConfig
 from kbroker.config_admin import ConfigAdmin
 from kbroker.coordination import GroupCoordinator
-from kbroker.dependencies import Dependencies, system_dependencies
+from kbroker.dependencies import Dependencies
 from kbroker.dispatch import Dispatcher
 from kbroker.flusher import Flusher, FlushScheduler
 from kbroker.handlers import HANDLERS
 from kbroker.producer_ids import ProducerIds
-from kbroker.ready import ready_text
 from kbroker.replication.fetch_session import FetchSessions
 from kbroker.replication.replica_manager import ReplicaManager
-from kbroker.server import Server
+from kbroker.server import IDLE_LOOKS, Server
 from kbroker.services import Services
 from kbroker.tasks import TaskSupervisor, every
 from kbroker.topics import GROUP_TOPIC, Topics
@@ -42,13 +38,12 @@ from log.log_directory import LogDirectory, LogDirectoryError
 from log.recovery import LogDamagedError
 from wire.errors import KafkaError
 
+if TYPE_CHECKING:
+    from kbroker.observability.monitoring import Monitoring
+
 logger = logging.getLogger(__name__)
 
 CLUSTER_NAME = "kbroker"
-
-
-GC_THRESHOLD = 20_000
-"""New objects that live before the collector looks for cycles among them; Python's own is 700."""
 
 
 class StartError(Exception):
@@ -67,6 +62,7 @@ class Broker:
         self._store: MetadataStore | None = None
         self._directory: LogDirectory | None = None
         self._flusher: Flusher | None = None
+        self._monitoring: Monitoring | None = None
         self.replicas: ReplicaManager
         self.server: Server
         self.cluster_id = ""
@@ -87,6 +83,8 @@ class Broker:
             raise StartError("several log.dirs are not served yet: give one")
         path = os.path.abspath(paths[0])
         await self._bind()
+        if config.kbroker_http_listener is not None:
+            await self._listen_http(config.kbroker_http_listener, path, tasks)
         directory = self._open_directory(path)
         try:
             self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
@@ -135,6 +133,8 @@ class Broker:
             settled=lambda topic_ids: self.replicas.settled(topic_ids),
         )
         self._flusher = dependencies.make_flusher(os.path.basename(directory.path))
+        if self._monitoring is not None:
+            self._flusher = self._monitoring.measured(self._flusher)
         self._flushes = flushes = FlushScheduler(
             self._flusher,
             call_soon=self._loop.call_soon,
@@ -159,8 +159,16 @@ class Broker:
         coordinator = self._serve(metadata, topics, controller, tasks)
         metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator, tasks))
         await coordinator.load()
-        await self.server.serve(Dispatcher(self.services, spawn=tasks.spawn).dispatch)
+        dispatcher = Dispatcher(
+            self.services,
+            spawn=tasks.spawn,
+            meters=None if self._monitoring is None else self._monitoring.requests,
+            max_elements=config.kbroker_request_partitions,
+        )
+        await self.server.serve(dispatcher.dispatch)
         self._start_upkeep(tasks, controller, metadata)
+        if self._monitoring is not None:
+            self._monitoring.serving(self.services)
 
     def _open_directory(self, path: str) -> LogDirectory:
         dependencies = self._dependencies
@@ -250,7 +258,7 @@ class Broker:
         """Take the addresses before anything is written: a taken port leaves nothing behind."""
         self.server = Server(
             loop=self._loop,
-            config=self.config,
+            running_config=self.running_config,
             max_connections=self._dependencies.max_connections,
         )
         for listener in self.config.parsed_listeners().opened:
@@ -259,6 +267,23 @@ class Broker:
             except OSError as error:
                 place = f"{listener.host}:{listener.port}"
                 raise StartError(f"cannot listen on {place}: {_reason(error)}") from None
+
+    async def _listen_http(self, address: str, path: str, tasks: TaskSupervisor) -> None:
+        # Imported here: who asks for nothing of it does not wait for it.
+        from kbroker.observability.monitoring import Monitoring
+
+        self._monitoring = Monitoring(
+            self._loop,
+            server=self.server,
+            file_system=self._dependencies.file_system,
+            directory=path,
+            turns=self._dependencies.turns,
+            spawn=tasks.spawn,
+        )
+        try:
+            await self._monitoring.listen(address)
+        except OSError as error:
+            raise StartError(f"cannot listen on {address}: {_reason(error)}") from None
 
     def _start_upkeep(
         self, tasks: TaskSupervisor, controller: Controller, metadata: MetadataCache
@@ -273,9 +298,6 @@ class Broker:
 
         async def flush_overdue() -> None:
             replicas.flush_overdue()
-
-        async def close_idle() -> None:
-            self.server.close_idle()
 
         async def remove_deleted() -> None:
             replicas.make_unmade(metadata.image)
@@ -297,7 +319,11 @@ class Broker:
                 config.offsets_retention_check_interval_ms,
                 self.services.group_coordinator.expire_offsets,
             ),
-            ("idle connections", config.connections_max_idle_ms, close_idle),
+            (
+                "idle connections",
+                config.connections_max_idle_ms // IDLE_LOOKS,
+                self.server.look_after_connections,
+            ),
         )
         for name, interval_ms, work in upkeep:
             if interval_ms < 0:
@@ -345,12 +371,16 @@ class Broker:
 
     async def drain(self) -> None:
         """Answer what has taken effect, start nothing more."""
+        if self._monitoring is not None:
+            self._monitoring.stopping()
         await self.server.drain()
 
     async def stop(self) -> None:
         """Stop serving, flush, write the checkpoints, and say last of all that it was clean."""
         if hasattr(self, "server"):
             await self.server.close()
+        if self._monitoring is not None:
+            await self._monitoring.close()
         if self._flusher is not None:
             self._flusher.close()
         clean = False
@@ -364,56 +394,6 @@ class Broker:
             await self._store.close()
         if self._logs_are_sound:
             logger.info("stopped%s", "" if clean else " uncleanly: the next start checks the logs")
-
-
-def run(config: BrokerConfig, warnings: Sequence[str]) -> int:
-    """Run a broker until a signal ends it; its exit status. StartError."""
-    for warning in warnings:
-        logger.warning("%s", warning)
-    loop_factory = None
-    if config.kbroker_event_loop == "uvloop":
-        try:
-            import uvloop
-        except ImportError:
-            raise StartError("kbroker.event.loop=uvloop: pip install 'kbroker[uvloop]'") from None
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(_run(config))
-
-
-async def _run(config: BrokerConfig) -> int:
-    loop = asyncio.get_running_loop()
-    broker = Broker(config, system_dependencies(loop))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, broker.request_stop)
-    async with asyncio.TaskGroup() as group:
-        tasks = TaskSupervisor(group, on_fatal=broker.request_stop)
-        try:
-            await broker.start(tasks)
-        except StartError as error:
-            await broker.stop()
-            tasks.cancel_all()
-            start_error: StartError | None = error
-        else:
-            start_error = None
-            data = os.path.abspath(config.data_directories[0])
-            text = ready_text(config, broker.server, cluster_id=broker.cluster_id, data=data)
-            print(text, flush=True)  # noqa: T201
-            # What start made lives for ever: the collector need not look at it again. Requests
-            # make no cycles; the many that wait for one flush should not set it off each time.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(GC_THRESHOLD)
-            await broker.stopped.wait()
-            await broker.drain()
-            tasks.cancel_all()
-            await broker.stop()
-    if start_error is not None:
-        raise start_error
-    if broker.failure:
-        print(f"kbroker: {broker.failure}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
 
 
 def _reason(error: OSError) -> str:

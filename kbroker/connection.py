@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -25,10 +25,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """`slots`: requests whose answers are still to come; more are not read. The turn's limits are
-    what one connection may do before the loop serves the others."""
+    """`slots`: requests whose answers are still to come; more are not read. `held_bytes`: of those
+    requests, and of answers that wait for those before them. The turn's limits are what one
+    connection may do before the loop serves the others."""
 
     slots: int = 256
+    held_bytes: int = 32 * 1024 * 1024
     turn_requests: int = 64
     turn_bytes: int = 1024 * 1024
 
@@ -40,11 +42,12 @@ class Abandonable(Protocol):
 class Slot:
     """The place of one answer in the order of requests."""
 
-    __slots__ = ("blocks", "filled", "parts", "waiting_for")
+    __slots__ = ("blocks", "filled", "held_bytes", "parts", "waiting_for")
 
-    def __init__(self, *, blocks: bool) -> None:
+    def __init__(self, *, blocks: bool, held_bytes: int) -> None:
         self.blocks = blocks
         self.filled = False
+        self.held_bytes = held_bytes
         self.parts: list[Part] = []
         self.waiting_for: Abandonable | None = None
 
@@ -63,6 +66,10 @@ class ConnectionOwner(Protocol):
 
     def closed(self, connection: Connection) -> None: ...
 
+    def hung_up(self, reason: str) -> None:
+        """The connection is closed because of what its client sent: `reason` is counted."""
+        ...
+
 
 class Connection(asyncio.BufferedProtocol):
     """The state of one connection. Everything happens in the loop's callbacks, without a task."""
@@ -73,12 +80,15 @@ class Connection(asyncio.BufferedProtocol):
         self.listener = listener
         self.local_address: tuple[str, int] = ("", 0)
         self.peer_address: tuple[str, int] = ("", 0)
-        self.active = True  # something was received since the last look for idle connections
+        self.active = True  # something came or left since the last look for idle connections
+        self.idle_looks = 0  # how many looks in a row found nothing
         self._owner = owner
         self._loop = loop
         self._reader = FrameReader(owner.memory)
         self._slots: deque[Slot] = deque()
         self._blockers = 0
+        self._frame_bytes = 0  # of the request just dispatched
+        self._held_bytes = 0
         self._pausing = False  # the socket is not read
         self._parked = False  # memory is held, and its holder does not read
         self._finishing = False  # no new request is started
@@ -94,6 +104,10 @@ class Connection(asyncio.BufferedProtocol):
     def waiting(self) -> bool:
         """Whether an answer is still to come."""
         return bool(self._slots)
+
+    def waits(self) -> Iterator[Abandonable | None]:
+        """What each request waits for that is begun and not answered, where that is known."""
+        return (slot.waiting_for for slot in self._slots if not slot.filled)
 
     # The transport's side.
 
@@ -120,6 +134,7 @@ class Connection(asyncio.BufferedProtocol):
         self._output.pause()
 
     def resume_writing(self) -> None:
+        self.active = True  # a slow reader is not an idle one
         self._output.resume()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -143,18 +158,20 @@ class Connection(asyncio.BufferedProtocol):
     def answer(self, parts: list[Part]) -> None:
         """Answer the request just dispatched, at once."""
         if self._slots:
-            slot = Slot(blocks=False)
+            slot = Slot(blocks=False, held_bytes=_size_in_memory(parts))
             slot.filled = True
             slot.parts = parts
             self._slots.append(slot)
+            self._held_bytes += slot.held_bytes
         else:
             self._output.put(parts)
 
     def reserve(self, *, blocks: bool, waiting_for: Abandonable | None) -> Slot:
         """Keep the place of the request just dispatched; `fill` answers it."""
-        slot = Slot(blocks=blocks)
+        slot = Slot(blocks=blocks, held_bytes=self._frame_bytes)
         slot.waiting_for = waiting_for
         self._slots.append(slot)
+        self._held_bytes += self._frame_bytes
         if blocks:
             self._blockers += 1
         return slot
@@ -172,6 +189,9 @@ class Connection(asyncio.BufferedProtocol):
                 self._reader.drop()
             return
         slot.parts = parts
+        size = _size_in_memory(parts)
+        slot.held_bytes += size
+        self._held_bytes += size
         if slot.blocks or self._slots[0] is slot:
             # A flush makes many answers ready in one turn: write them together.
             self._schedule_proceed()
@@ -190,6 +210,11 @@ class Connection(asyncio.BufferedProtocol):
             self._move_ready_slots()
             self._closing = True
             self._output.close()
+
+    def hang_up(self, reason: str) -> None:
+        """Close the connection for what its client did; `reason` is counted."""
+        self._owner.hung_up(reason)
+        self.close()
 
     def finish(self) -> None:
         """Hang up as soon as what has taken effect is answered; start nothing more.
@@ -229,37 +254,45 @@ class Connection(asyncio.BufferedProtocol):
         reader = self._reader
         dispatch = self._owner.dispatch
         limits = self._owner.limits
-        turn_requests, turn_bytes, slot_limit = (
-            limits.turn_requests,
-            limits.turn_bytes,
-            limits.slots,
-        )
+        turn_requests, turn_bytes = limits.turn_requests, limits.turn_bytes
+        slot_limit, held_limit = limits.slots, limits.held_bytes
         requests, size = 0, 0
         slots = self._slots
+        output = self._output
         may_start = self._may_start()
         try:
             while may_start:
                 frame = reader.next_frame()
                 if frame is None:
                     break
+                self._frame_bytes = frame_bytes = len(frame)
                 dispatch(frame, self)
                 requests += 1
-                size += len(frame)
-                if requests >= turn_requests or size >= turn_bytes:
+                size += frame_bytes
+                if (
+                    requests >= turn_requests
+                    or size >= turn_bytes
+                    or output.queued_bytes >= turn_bytes
+                ):
                     self._schedule_proceed()
                     break
                 # What a request can change; the rest of `_may_start` holds for the turn.
-                may_start = not self._blockers and not self._closing and len(slots) < slot_limit
+                may_start = (
+                    not self._blockers
+                    and not self._closing
+                    and len(slots) < slot_limit
+                    and self._held_bytes < held_limit
+                )
         except FrameTooLarge as error:
             logger.warning("%s:%d announces a frame of %s bytes: closed", *self.peer_address, error)
-            self.close()
+            self.hang_up("too_large")
         if self._closing:
             return
         # A blocking request may still read its frame: it stays where it is, in an own buffer.
         if not (self._blockers and reader.owns_frames):
             reader.keep_rest()
-        self._output.drain()
-        if self._finishing and not self._slots:
+        output.drain()
+        if self._finishing and not slots:
             self.close()
             return
         self._choose_reading()
@@ -270,6 +303,7 @@ class Connection(asyncio.BufferedProtocol):
             or self._finishing
             or self._closing
             or len(self._slots) >= self._owner.limits.slots
+            or self._held_bytes >= self._owner.limits.held_bytes
             or self._output.congested
         )
 
@@ -296,7 +330,16 @@ class Connection(asyncio.BufferedProtocol):
         slots = self._slots
         put = self._output.put
         while slots and slots[0].filled:
-            put(slots.popleft().parts)
+            slot = slots.popleft()
+            self._held_bytes -= slot.held_bytes
+            put(slot.parts)
+
+
+def _size_in_memory(parts: list[Part]) -> int:
+    """Bytes that an answer takes up while it waits: what is in a file takes none."""
+    if len(parts) == 1:
+        return len(parts[0])  # records are never all of an answer
+    return sum(len(part) for part in parts if type(part) is not FileSlice)
 
 
 def _release(parts: list[Part]) -> None:

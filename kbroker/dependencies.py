@@ -13,11 +13,14 @@ import resource
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kbroker.cluster.metadata_store import MetadataStore
 from kbroker.flusher import Flusher, ThreadFlusher
 from log.file_system import FileSystem, OsFileSystem
+
+if TYPE_CHECKING:
+    from kbroker.observability.loop_watch import LoopTurns
 
 WANTED_FILES = 1 << 20
 FILES_FOR_LOGS = 512
@@ -50,9 +53,17 @@ class Dependencies:
     open_store: Callable[[str], Awaitable[MetadataStore]]
     max_connections: int = 1 << 31
     """What the system allows, less what the logs need."""
+    turns: LoopTurns | None = None
+    """Those of the loop, where it lets them be seen and somebody wants to."""
 
 
-def system_dependencies(loop: asyncio.AbstractEventLoop) -> Dependencies:
+steady_time = time.monotonic
+"""Seconds that never step back, for whoever is outside the loop that would tell them."""
+
+
+def system_dependencies(
+    loop: asyncio.AbstractEventLoop, turns: LoopTurns | None = None
+) -> Dependencies:
     """The real world."""
     # Imported here: a simulated broker never loads SQLite.
     from kbroker.cluster.sqlite import open_sqlite_store
@@ -69,6 +80,7 @@ def system_dependencies(loop: asyncio.AbstractEventLoop) -> Dependencies:
         make_flusher=lambda name: ThreadFlusher(loop, name),
         open_store=open_store,
         max_connections=connections_within(_file_limit()),
+        turns=turns,
     )
 
 

@@ -1,7 +1,7 @@
 """From a frame to its answer: header, table, version check, decode, handler, encode.
 
 The hot path: no task, no lock, no copy. What a handler raises becomes Kafka's error code here, and
-only here.
+only here. Where there are `meters`, each answer is measured; without them nothing is.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Coroutine
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from kbroker.connection import Connection, Slot
+from kbroker.connection import Connection
 from kbroker.handler import AnyHandler, RequestContext
 from kbroker.handlers import HANDLERS
 from kbroker.handlers.api_versions import unsupported_version_response
@@ -23,7 +23,11 @@ from wire.compiler import decode
 from wire.errors import ErrorCode, KafkaError, WireError
 from wire.frame import response_frame
 from wire.header import read_request_header
+from wire.primitives import MAX_ELEMENTS
 from wire.schema import Request, Response
+
+if TYPE_CHECKING:
+    from kbroker.observability.meters import RequestMeters
 
 logger = logging.getLogger(__name__)
 
@@ -38,14 +42,20 @@ class Dispatcher:
         *,
         spawn: Callable[[Coroutine[None, None, None], str], object],
         abort: Callable[[], None] = os.abort,
+        meters: RequestMeters | None = None,
+        max_elements: int = MAX_ELEMENTS,
     ) -> None:
         self._services = services
         self._spawn = spawn
         self._abort = abort
+        self._meters = meters
+        self._max_elements = max_elements
         self._handlers: dict[int, AnyHandler] = {int(key): row for key, row in HANDLERS.items()}
 
     def dispatch(self, frame: memoryview, connection: Connection) -> None:
         """Run the request in `frame`; its answer goes to `connection`, now or later."""
+        meters = self._meters
+        started = 0.0 if meters is None else meters.now()
         try:
             header = read_request_header(frame)
             api_key, version, correlation_id, client_id, position = header
@@ -53,10 +63,10 @@ class Dispatcher:
             if row is None or version not in row.versions:
                 self._refuse(connection, api_key, version, correlation_id)
                 return
-            request, _ = decode(row.request, version, frame, position)
+            request, _ = decode(row.request, version, frame, position, self._max_elements)
         except WireError as error:
             logger.warning("%s:%d sent a malformed request: %s", *connection.peer_address, error)
-            connection.close()
+            connection.hang_up("malformed")
             return
         context = RequestContext(self._services, connection, version, client_id, len(frame))
         try:
@@ -66,51 +76,44 @@ class Dispatcher:
             if result is None:
                 return
         if isinstance(result, Response):
-            connection.answer(_encode(result, version, correlation_id, connection))
+            parts = _encode(result, version, correlation_id, connection)
+            if meters is not None:
+                meters.answered(api_key, started, len(frame), result, parts)
+            connection.answer(parts)
         elif result is not None:
-            self._answer_later(result, row, request, connection, version, correlation_id)
+            self._answer_later(result, row, request, context, correlation_id, started)
+        elif meters is not None:
+            meters.answered(api_key, started, len(frame), None, ())
 
     def _answer_later(
         self,
         result: Deferred[Response] | Coroutine[None, None, Response | None],
         row: AnyHandler,
         request: Request,
-        connection: Connection,
-        version: int,
+        context: RequestContext,
         correlation_id: int,
+        started: float,
     ) -> None:
-        if isinstance(result, Deferred):
-            slot = connection.reserve(blocks=result.blocks, waiting_for=result)
-
-            def fill(response: Response | None) -> None:
-                connection.fill(slot, _encode(response, version, correlation_id, connection))
-
-            def fail(error: Exception) -> None:
-                fill(self._error_response(row, request, version, error, connection))
-
-            result.then(fill, on_error=fail, on_effect=lambda: connection.unblock(slot))
-            return
-        slot = connection.reserve(blocks=True, waiting_for=None)
-        self._spawn(
-            self._run(result, row, request, connection, slot, version, correlation_id),
-            row.request.__name__,
+        connection, version = context.connection, context.api_version
+        deferred = result if isinstance(result, Deferred) else None
+        slot = connection.reserve(
+            blocks=True if deferred is None else deferred.blocks, waiting_for=deferred
         )
 
-    async def _run(
-        self,
-        work: Coroutine[None, None, Response | None],
-        row: AnyHandler,
-        request: Request,
-        connection: Connection,
-        slot: Slot,
-        version: int,
-        correlation_id: int,
-    ) -> None:
-        try:
-            response = await work
-        except Exception as error:  # noqa: BLE001 - the one place where errors become codes
-            response = self._error_response(row, request, version, error, connection)
-        connection.fill(slot, _encode(response, version, correlation_id, connection))
+        def fill(response: Response | None) -> None:
+            parts = _encode(response, version, correlation_id, connection)
+            if self._meters is not None:
+                size = context.frame_bytes
+                self._meters.answered(request.API_KEY, started, size, response, parts)
+            connection.fill(slot, parts)
+
+        def fail(error: Exception) -> None:
+            fill(self._error_response(row, request, version, error, connection))
+
+        if isinstance(result, Deferred):
+            result.then(fill, on_error=fail, on_effect=lambda: connection.unblock(slot))
+        else:
+            self._spawn(_run(result, fill, fail), row.request.__name__)
 
     def _refuse(
         self, connection: Connection, api_key: int, version: int, correlation_id: int
@@ -126,7 +129,7 @@ class Dispatcher:
             api_key,
             version,
         )
-        connection.close()
+        connection.hang_up("unsupported")
 
     def _error_response(
         self,
@@ -139,7 +142,7 @@ class Dispatcher:
         """The one place where exceptions become error codes; None: the connection is closed."""
         if isinstance(error, WireError):
             logger.warning("%s:%d sent malformed bytes: %s", *connection.peer_address, error)
-            connection.close()
+            connection.hang_up("malformed")
             return None
         if isinstance(error, AssertionError):
             logger.critical("an invariant does not hold", exc_info=error)
@@ -157,6 +160,19 @@ class Dispatcher:
         if response is None:
             connection.close()
         return response
+
+
+async def _run(
+    work: Coroutine[None, None, Response | None],
+    fill: Callable[[Response | None], None],
+    fail: Callable[[Exception], None],
+) -> None:
+    try:
+        response = await work
+    except Exception as error:  # noqa: BLE001 - the one place where errors become codes
+        fail(error)
+    else:
+        fill(response)
 
 
 def _encode(

@@ -48,6 +48,7 @@ class OutputQueue:
         "_reading_cold",
         "_sendfile_to",
         "_transport",
+        "queued_bytes",
     )
 
     def __init__(
@@ -61,6 +62,7 @@ class OutputQueue:
         self._loop = loop
         self._on_drained = on_drained
         self._queue: deque[Part] = deque()
+        self.queued_bytes = 0  # in memory: file slices count nothing
         self._only_bytes = True  # no file slice is queued
         self._paused = False
         self._reading_cold = False
@@ -76,8 +78,11 @@ class OutputQueue:
 
     def put(self, parts: list[Part]) -> None:
         """Queue the parts of one answer; `drain` writes them."""
-        if len(parts) != 1 or type(parts[0]) is FileSlice:
+        if len(parts) == 1 and type(parts[0]) is not FileSlice:
+            self.queued_bytes += len(parts[0])
+        else:
             self._only_bytes = False
+            self.queued_bytes += sum(len(part) for part in parts if type(part) is not FileSlice)
         self._queue.extend(parts)
 
     def pause(self) -> None:
@@ -113,6 +118,7 @@ class OutputQueue:
             self._drain_parts()
         if not queue:
             self._only_bytes = True
+            self.queued_bytes = 0
             if self._closing and not self._closed:
                 self._closed = True
                 self._transport.close()
@@ -125,6 +131,7 @@ class OutputQueue:
             part = queue.popleft()
             if type(part) is not FileSlice:
                 data: bytes | bytearray | memoryview | None = part  # type: ignore[assignment]
+                self.queued_bytes -= len(part)
             else:
                 data = self._read_small(part)
             if data is not None:

@@ -39,7 +39,7 @@ class ReceiveMemory:
     def __init__(self, *, budget_bytes: int, max_frame_bytes: int) -> None:
         self.shared = memoryview(bytearray(SHARED_BUFFER_BYTES))
         self.max_frame_bytes = max_frame_bytes
-        self._budget_bytes = budget_bytes
+        self.budget_bytes = budget_bytes
         self._used_bytes = 0
         self._holders = 0
         self._parked = 0
@@ -54,7 +54,7 @@ class ReceiveMemory:
     @property
     def exhausted(self) -> bool:
         """Whether more is in use than the budget allows."""
-        return 0 <= self._budget_bytes < self._used_bytes
+        return 0 <= self.budget_bytes < self._used_bytes
 
     def must_wait(self, resume: Callable[[], None]) -> bool:
         """Whether a connection with a partial frame has to stop reading; `resume` is then called

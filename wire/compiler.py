@@ -7,7 +7,7 @@ test holds the two together.
 
 Decoding trusts nothing. A length is checked against the bytes that remain before anything is made
 of it (an array of n elements needs at least n times the smallest element), strings are at most
-32,767 bytes, and a message holds at most MAX_ELEMENTS elements, since a Python object is far larger
+32,767 bytes, and a message holds at most `max_elements` elements, since a Python object is far larger
 than the few bytes that can ask for one. Like Kafka's own decoder it does not look at what follows
 the message: the caller learns where it ended.
 """
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from wire.decoder_source import compile_decoder
 from wire.encoder_source import compile_encoder
 from wire.errors import WireError
-from wire.primitives import Buffer
+from wire.primitives import MAX_ELEMENTS, Buffer
 from wire.records.file_slice import FileSlice
 from wire.schema import Struct
 
@@ -31,7 +31,11 @@ MessageT = TypeVar("MessageT", bound=Struct)
 
 
 def decode(
-    cls: type[MessageT], version: int, buffer: Buffer, position: int = 0
+    cls: type[MessageT],
+    version: int,
+    buffer: Buffer,
+    position: int = 0,
+    max_elements: int = MAX_ELEMENTS,
 ) -> tuple[MessageT, int]:
     """(message, next position) of `cls` at `version`; `version` must be one of cls.VERSIONS.
 
@@ -42,7 +46,7 @@ def decode(
     if decoder is None:
         decoder = cls.DECODERS[version] = compile_decoder(cls, version)
     try:
-        return decoder(buffer, position)  # type: ignore[no-any-return]
+        return decoder(buffer, position, max_elements)  # type: ignore[no-any-return]
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise WireError(f"{cls.__name__} v{version}: {error}") from error
 

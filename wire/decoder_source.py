@@ -13,7 +13,7 @@ MAX_STRING_BYTES = 0x7FFF
 
 
 def compile_decoder(cls: type[Struct], version: int) -> object:
-    """A function (buffer, position) -> (message, next position)."""
+    """A function (buffer, position, most elements) -> (message, next position)."""
     assert version in cls.VERSIONS, f"{cls.__name__} has no version {version}"
     flexible = version in cls.FLEXIBLE
     source = Source(
@@ -31,11 +31,10 @@ def compile_decoder(cls: type[Struct], version: int) -> object:
     function = _Decoder(source, version, flexible, carries_records)
     function.line("buffer = memoryview(buffer)" if carries_records else "buffer = bytes(buffer)")
     function.line("end = len(buffer)")
-    function.line(f"room = {primitives.MAX_ELEMENTS}")
     function.struct(cls, "message")
     function.flush()
     function.line("return message, position")
-    source.lines += ["def decode(buffer, position):", *function.lines]
+    source.lines += ["def decode(buffer, position, room):", *function.lines]
     return source.compile(f"decode {cls.__name__} v{version}", "decode")
 
 
@@ -122,7 +121,9 @@ class _Decoder(Function):
     def array(self, field: Field, target: str) -> None:
         """An array of n elements."""
         if field.element == "int32":
-            self.check("0 <= 4 * n <= end - position", field.name)
+            # A list takes nine times their bytes.
+            self.check("(0 <= 4 * n <= end - position and n <= room)", field.name)
+            self.line("room -= n")
             self.line(f"{target} = decode_int32s(buffer, position, n)")
             self.line("position += 4 * n")
             return

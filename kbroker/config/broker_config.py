@@ -7,6 +7,7 @@ no counterpart here are in `ignored_keys`; a topic's keys are in `topic_config`.
 
 from __future__ import annotations
 
+from kbroker.config.connection_values import HOST_AND_PORT, OVERRIDES
 from kbroker.config.coordinator_keys import CoordinatorKeys
 from kbroker.config.listeners import Listeners, parse_listeners
 from kbroker.config.log_keys import LogKeys
@@ -90,10 +91,25 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         update=CLUSTER_WIDE,
         doc="The most connections at a time; more are closed at once.",
     )
+    max_connections_per_ip: int = integer(
+        "max.connections.per.ip",
+        default=INT_MAX,
+        valid=at_least(0),
+        update=CLUSTER_WIDE,
+        doc="The most connections from one address; more are closed at once.",
+    )
+    max_connections_per_ip_overrides: str = string(
+        "max.connections.per.ip.overrides",
+        default="",
+        valid=OVERRIDES,
+        update=CLUSTER_WIDE,
+        doc="Addresses, or names of hosts, that have a limit of their own.",
+    )
     connections_max_idle_ms: int = long(
         "connections.max.idle.ms",
         default=600_000,
-        doc="How long a connection without requests stays open.",
+        doc="How long a connection without requests stays open; it is closed at most a sixteenth"
+        " of that later.",
     )
     request_timeout_ms: int = integer(
         "request.timeout.ms",
@@ -113,6 +129,20 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         valid=at_least(1),
         doc="Requests of one connection that may wait for their answers; past it, reading pauses.",
     )
+    kbroker_connection_bytes: int = integer(
+        "kbroker.connection.bytes",
+        default=32 << 20,
+        valid=at_least(1),
+        doc="Bytes of one connection's requests that wait for their answers, and of answers that"
+        " wait for those before them; past it, reading pauses.",
+    )
+    kbroker_request_partitions: int = integer(
+        "kbroker.request.partitions",
+        default=100_000,
+        valid=at_least(1),
+        doc="The most topics, partitions and other entries in one request; one with more closes"
+        " its connection.",
+    )
     kbroker_turn_requests: int = integer(
         "kbroker.turn.requests",
         default=64,
@@ -123,13 +153,27 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         "kbroker.turn.bytes",
         default=1 << 20,
         valid=at_least(1),
-        doc="Bytes of requests of one connection in a turn of the event loop.",
+        doc="Bytes of one connection's requests, or of their answers without records, in a turn of"
+        " the event loop.",
     )
     kbroker_event_loop: str = string(
         "kbroker.event.loop",
         default="asyncio",
         valid=one_of("asyncio", "uvloop"),
         doc="The event loop; uvloop needs the extra of that name installed.",
+    )
+    kbroker_http_listener: str | None = string(
+        "kbroker.http.listener",
+        default=None,
+        valid=HOST_AND_PORT,
+        doc="HOST:PORT of /metrics, /livez and /readyz over HTTP, for those who may see it: there"
+        " is no access control. Where it is not set there is none, and nothing is measured.",
+    )
+    kbroker_metrics_topics: int = integer(
+        "kbroker.metrics.topics",
+        default=500,
+        valid=at_least(0),
+        doc="The most topics, by name, that have series of their own in /metrics.",
     )
 
     kbroker_accept_damaged_logs: bool = boolean(
@@ -246,6 +290,12 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
             raise ConfigError(
                 "group.min.session.timeout.ms",
                 "group.min.session.timeout.ms must not exceed group.max.session.timeout.ms",
+            )
+        if self.max_connections_per_ip == 0 and not self.max_connections_per_ip_overrides:
+            raise ConfigError(
+                "max.connections.per.ip",
+                "max.connections.per.ip can be set to zero only if"
+                " max.connections.per.ip.overrides property is set.",
             )
         if not self.data_directories:
             raise ConfigError("log.dirs", "At least one log directory must be defined via log.dirs")

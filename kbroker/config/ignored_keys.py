@@ -143,6 +143,45 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+# Of the keys above, those that Kafka lets be changed while a broker runs: so it is here, and still
+# they have no meaning. What TLS and SASL go by is not among them.
+CHANGE_WHILE_RUNNING = frozenset(
+    {
+        "background.threads",
+        "cordoned.log.dirs",
+        "follower.fetch.last.tiered.offset.enable",
+        "follower.replication.throttled.rate",
+        "group.consumer.assignment.interval.ms",
+        "group.coordinator.cached.buffer.max.bytes",
+        "group.share.assignment.interval.ms",
+        "group.streams.assignment.interval.ms",
+        "leader.replication.throttled.rate",
+        "log.cleaner.io.buffer.load.factor",
+        "log.cleaner.io.buffer.size",
+        "log.cleaner.io.max.bytes.per.second",
+        "log.cleaner.threads",
+        "log.local.retention.bytes",
+        "log.local.retention.ms",
+        "max.connection.creation.rate",
+        "metric.reporters",
+        "num.io.threads",
+        "num.network.threads",
+        "num.recovery.threads.per.data.dir",
+        "num.replica.fetchers",
+        "remote.fetch.max.wait.ms",
+        "remote.list.offsets.request.timeout.ms",
+        "remote.log.index.file.cache.total.size.bytes",
+        "remote.log.manager.copier.thread.pool.size",
+        "remote.log.manager.copy.max.bytes.per.second",
+        "remote.log.manager.expiration.thread.pool.size",
+        "remote.log.manager.fetch.max.bytes.per.second",
+        "remote.log.manager.follower.thread.pool.size",
+        "remote.log.reader.threads",
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+        "share.coordinator.cached.buffer.max.bytes",
+    }
+)
+
 REFUSED: Mapping[str, str] = {
     "authorizer.class.name": "access control is not served, every client could do everything",
 }
@@ -215,3 +254,8 @@ def why_ignored(name: str) -> str | None:
             if name == pattern or (pattern.endswith(".") and name.startswith(pattern)):
                 return reason
     return None
+
+
+def changes_while_running(name: str) -> bool:
+    """Whether Kafka's key `name`, which has no meaning here, may be set on a running broker."""
+    return name in CHANGE_WHILE_RUNNING

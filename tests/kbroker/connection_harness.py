@@ -193,12 +193,16 @@ class Owner:
         self.dispatch = serve
         self.refuses = False
         self.closed_connections: list[Connection] = []
+        self.hang_ups: list[str] = []
 
     def opened(self, connection: Connection) -> bool:
         return not self.refuses
 
     def closed(self, connection: Connection) -> None:
         self.closed_connections.append(connection)
+
+    def hung_up(self, reason: str) -> None:
+        self.hang_ups.append(reason)
 
 
 class Client:

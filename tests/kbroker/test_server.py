@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from kbroker.connection_quotas import PER_IP
+from kbroker.server import IDLE_LOOKS
 from tests.kbroker.broker_harness import Client, Running, running, with_broker
 from tests.kbroker.broker_harness import run as run_scenario
 from tests.kbroker.handlers.requests import Target, api_versions, fetch, metadata, produce
@@ -28,24 +30,60 @@ def test_more_connections_than_allowed_are_hung_up_on_and_the_others_served() ->
     with_broker(scenario, max_connections="2")
 
 
-def test_connections_that_neither_send_nor_wait_are_closed_after_a_while() -> None:
+def test_connections_that_neither_send_nor_wait_are_closed_in_time() -> None:
     async def scenario(broker: Running, client: Client) -> None:
+        server = broker.broker.server
         target = Target("t", await client.create("t"))
         waiting = await broker.client()
         waiting.send(fetch(target, 12, min_bytes=1, max_wait_ms=3_600_000), 12)
         idle = await broker.client()
         await idle.ask(api_versions(NONE, 3), 3)
-        await broker.until(lambda: any(each.waiting for each in broker.broker.server.connections))
-        broker.broker.server.close_idle()
-        await client.ask(api_versions(NONE, 3), 3)
-        broker.broker.server.close_idle()
+        await broker.until(lambda: any(each.waiting for each in server.connections))
+        # The first look finds that something was sent; from then on every look counts.
+        for _ in range(IDLE_LOOKS):
+            await server.look_after_connections()
+            await client.ask(api_versions(NONE, 3), 3)
+        assert len(server.connections) == 3, "never early"
+        await server.look_after_connections()
         assert await idle.is_closed()
+        assert server.hung_up_counts["idle"] == 1
         await client.ask(produce(target, 9), 9)
         assert (await waiting.receive()) is not None
         for each in (waiting, idle):
             each.close()
 
     with_broker(scenario)
+
+
+def test_the_looks_come_in_time_by_themselves() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        await client.ask(api_versions(NONE, 3), 3)
+        for _ in range(IDLE_LOOKS):
+            assert broker.broker.server.connections
+            broker.loop.advance(1.001)
+            for _ in range(50):
+                await asyncio.sleep(0)
+        broker.loop.advance(1.001)
+        assert await client.is_closed()
+
+    with_broker(scenario, connections_max_idle_ms="16000")
+
+
+def test_more_connections_from_one_address_than_allowed_are_hung_up_on() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        server = broker.broker.server
+        await client.ask(api_versions(NONE, 3), 3)
+        second = await broker.client()
+        assert await second.is_closed()
+        assert server.quotas.rejected_counts[PER_IP] == 1
+        client.close()
+        await broker.until(lambda: not server.connections)
+        third = await broker.client()
+        assert (await third.ask(api_versions(NONE, 3), 3)).error_code == 0
+        for each in (second, third):
+            each.close()
+
+    with_broker(scenario, max_connections_per_ip="1")
 
 
 def test_a_stop_hangs_up_on_everyone_and_refuses_newcomers() -> None:

@@ -30,10 +30,10 @@ IMPORTS = {
 # Calls that have one home each.
 CALLS = {
     "open": {"kbroker/__main__.py", "kbroker/cli/health.py"},
-    "print": {"kbroker/broker.py"},
+    "print": {"kbroker/process.py"},
     "asyncio.create_task": {"kbroker/tasks.py"},
     "asyncio.ensure_future": set(),
-    "asyncio.run": {"kbroker/broker.py"},
+    "asyncio.run": {"kbroker/process.py"},
     "os.urandom": {"kbroker/dependencies.py"},
     "os.open": {"log/file_system.py"},
     "os.fsync": {"log/file_system.py"},

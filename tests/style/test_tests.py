@@ -18,7 +18,7 @@ TESTED_ELSEWHERE = {
     "kbroker/config/log_keys.py": "tests/kbroker/config/test_broker_config.py",
     "kbroker/config/coordinator_keys.py": "tests/kbroker/config/test_broker_config.py",
     "kbroker/version.py": "tests/kbroker/test_main.py",
-    "kbroker/broker.py": "tests/kbroker/test_start_and_stop.py",
+    "kbroker/process.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/ready.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/handlers/": "tests/exchanges/test_replay.py",
     "kbroker/cluster/broker_admission.py": "tests/kbroker/cluster/test_controller.py",
