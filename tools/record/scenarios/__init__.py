@@ -14,6 +14,7 @@ from tools.record.scenarios import (
     metadata,
     produce,
     producer,
+    topic_settings,
     topics,
 )
 
@@ -22,6 +23,7 @@ SCENARIOS: dict[str, Scenario] = {
     **metadata.SCENARIOS,
     **topics.SCENARIOS,
     **produce.SCENARIOS,
+    **topic_settings.SCENARIOS,
     **producer.SCENARIOS,
     **fetch.SCENARIOS,
     **fetch_sessions.SCENARIOS,
