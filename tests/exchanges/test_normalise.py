@@ -48,6 +48,27 @@ def test_producers_and_sessions_are_numbered_in_order() -> None:
     assert names.answer({"session_id": 0}) == {"session_id": 0}
 
 
+def test_members_are_numbered_as_their_ids_are_met_and_called_by_client_or_instance() -> None:
+    names = _normaliser()
+    uuid = "01234567-89ab-cdef-0123-456789abcdef"
+    members: list[Tree] = [{"member_id": "b"}, {"member_id": f"recorder-{uuid}"}]
+
+    assert names.answer({"leader": f"recorder-{uuid}"}) == {"leader": "<recorder 1>"}
+    assert names.answer({"member_id": f"i-{uuid}"}) == {"member_id": "<i 1>"}
+    assert names.request({"member_id": f"recorder-{uuid}"}) == {"member_id": "<recorder 1>"}
+    assert names.answer({"members": members}) == {
+        "members": [{"member_id": "b"}, {"member_id": "<recorder 1>"}]
+    }
+
+
+def test_a_member_id_that_the_scenario_made_up_stays_as_it_is() -> None:
+    names = _normaliser()
+    made_up = "recorder-00000000-0000-0000-0000-000000000000"
+
+    assert names.request({"member_id": made_up}) == {"member_id": made_up}
+    assert names.answer({"member_id": made_up}) == {"member_id": f'"{made_up}"'}
+
+
 def test_only_the_address_that_was_connected_to_is_replaced() -> None:
     names = _normaliser()
 
@@ -93,3 +114,12 @@ def test_topics_of_other_scenarios_can_be_left_out() -> None:
     answer = names.answer({"topics": [{"name": "mine"}, {"name": "yours"}]})
 
     assert answer == {"topics": [{"name": "mine"}]}
+
+
+def test_groups_of_other_scenarios_can_be_left_out() -> None:
+    names = _normaliser()
+    names.only_groups = frozenset({"mine"})
+
+    answer = names.answer({"groups": [{"group_id": "mine"}, {"group_id": "yours"}]})
+
+    assert answer == {"groups": [{"group_id": "mine"}]}

@@ -99,7 +99,10 @@ class Player:
         return self.finish(self.begin(title, request, version, on=on))
 
     def begin(self, title: str, request: Request, version: int, *, on: str = "") -> Pending:
-        """Send a request and do not wait; `finish` reads the answer and keeps the exchange."""
+        """Send a request and do not wait; `finish` reads the answer and keeps the exchange.
+
+        Without a title it is not kept: the answer only teaches the names in it.
+        """
         correlation_id = self._connection(on).send_request(request, version)
         tree = self._normaliser.request(message_tree(request, version))
         head = _head(type(request).__name__.removesuffix("Request"), version, on)
@@ -264,6 +267,10 @@ class Player:
         """Keep only these topics in answers that list all: a broker has other scenarios' too."""
         self._normaliser.only_topics = frozenset(names)
 
+    def only_groups(self, *names: str) -> None:
+        """Keep only these groups in answers that list all."""
+        self._normaliser.only_groups = frozenset(names)
+
     def close(self) -> None:
         for connection in self._connections.values():
             connection.close()
@@ -292,6 +299,8 @@ class Player:
         return answer
 
     def _keep(self, title: str, head: str, request: Tree, answer: Tree) -> None:
+        if not title:
+            return
         assert title not in self._titles, f"two steps are called {title!r}"
         self._titles.add(title)
         self.exchanges.append(Exchange(title, head, request, answer))
