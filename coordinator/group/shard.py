@@ -17,7 +17,7 @@ from coordinator.group.classic.heartbeat import heartbeat
 from coordinator.group.classic.join import Join, check_join, join_group
 from coordinator.group.classic.leave import leave_group
 from coordinator.group.classic.rebalance import (
-    answer_leaving,
+    answer_waiting,
     expect_heartbeat,
     join_failed,
     on_join_due,
@@ -93,10 +93,11 @@ class GroupShard:
         """Join; parked until the next generation begins. Errors are in the response."""
         code = check_join(request, self.settings)
         if code:
-            return Outcome((), join_failed(code, request.member_id))
+            return Outcome((), join_failed(code, request.member_id, version=version))
         group = self._groups.get(request.group_id)
         if group is None and request.member_id:
-            return Outcome((), join_failed(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
+            code = ErrorCode.UNKNOWN_MEMBER_ID
+            return Outcome((), join_failed(code, request.member_id, version=version))
         turn = Turn(now, self._timers)
         if group is None:
             group = self._groups[request.group_id] = ClassicGroup(request.group_id)
@@ -271,7 +272,7 @@ class GroupShard:
         turn = Turn(Moment(0, 0), self._timers)
         for group in self._groups.values():
             for member in group.members.values():
-                answer_leaving(group, member, turn, ErrorCode.NOT_COORDINATOR, member.member_id)
+                answer_waiting(group, member, turn, ErrorCode.NOT_COORDINATOR, member.member_id)
         return turn.replies()
 
     # --- what is stored ---

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 
-from coordinator.group.classic.member import ClassicMember, MemberProtocol
+from coordinator.group.classic.member import ClassicMember, MemberProtocol, ParkedJoin
 from coordinator.group.subscription import subscribed_topics
-from coordinator.outcome import Ticket
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.join_group import JoinGroupResponseMember
 
@@ -162,7 +161,7 @@ class ClassicGroup:
         """Let a member go, or a pending one; its tickets must have been answered."""
         member = self.members.pop(member_id, None)
         if member is not None:
-            assert member.join_ticket is None, "who goes is told"
+            assert member.parked_join is None, "who goes is told"
             assert member.sync_ticket is None, "who goes is told"
             self._count_protocols(member, -1)
             if member.group_instance_id is not None:
@@ -174,7 +173,7 @@ class ClassicGroup:
 
     def replace_static(self, old: ClassicMember, new_member_id: str) -> ClassicMember:
         """Give an instance a new member id, with all that the old one had, also its leadership."""
-        assert old.join_ticket is None, "who goes is told"
+        assert old.parked_join is None, "who goes is told"
         assert old.sync_ticket is None, "who goes is told"
         assert old.group_instance_id is not None, "only static members are replaced"
         new = ClassicMember(
@@ -214,10 +213,10 @@ class ClassicGroup:
         member.rebalance_timeout_ms = rebalance_timeout_ms
         member.session_timeout_ms = session_timeout_ms
 
-    def await_join(self, member: ClassicMember, ticket: Ticket | None) -> Ticket | None:
-        """The member waits under `ticket` (None: no more); returns what it waited under before."""
-        before, member.join_ticket = member.join_ticket, ticket
-        self.awaiting_join_count += (ticket is not None) - (before is not None)
+    def await_join(self, member: ClassicMember, join: ParkedJoin | None) -> ParkedJoin | None:
+        """The member waits with `join` (None: no more); returns what it waited with before."""
+        before, member.parked_join = member.parked_join, join
+        self.awaiting_join_count += (join is not None) - (before is not None)
         assert 0 <= self.awaiting_join_count <= len(self.members)
         return before
 

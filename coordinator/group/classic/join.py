@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from coordinator.group.classic.group import ClassicGroup, GroupState
-from coordinator.group.classic.member import ClassicMember, MemberProtocol
+from coordinator.group.classic.member import ClassicMember, MemberProtocol, ParkedJoin
 from coordinator.group.classic.rebalance import (
+    NO_MEMBER_ID,
+    answer_waiting,
     complete_if_joined,
     expect_heartbeat,
     join_failed,
@@ -35,7 +37,6 @@ from wire.messages.join_group import JoinGroupRequest
 
 MEMBER_ID_REQUIRED_SINCE = 4
 REBALANCE_TIMEOUT_SINCE = 1
-NULL_PROTOCOL_NAME_SINCE = 7
 NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60 * 1000
 """A new member has no id to send heartbeats with: so long it may wait, then it asks again."""
 
@@ -98,7 +99,7 @@ def join_group(
         _turn_away(group, join, turn)
     elif not group.supports(join.protocol_type, join.protocols):
         code = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
-        turn.answer(join.ticket, join_failed(code, join.member_id))
+        _refuse(join, turn, code, join.member_id)
     elif join.member_id:
         _join_again(group, join, turn, settings)
     else:
@@ -120,7 +121,7 @@ def _has_place(group: ClassicGroup, member_id: str, settings: GroupSettings) -> 
 def _turn_away(group: ClassicGroup, join: Join, turn: Turn) -> None:
     """The group is full: a member that comes too late is one no more."""
     key = TimerKey(TimerKind.SESSION, group.group_id, join.member_id)
-    turn.answer(join.ticket, join_failed(ErrorCode.GROUP_MAX_SIZE_REACHED))
+    _refuse(join, turn, ErrorCode.GROUP_MAX_SIZE_REACHED)
     if join.member_id in group.members or join.member_id in group.pending_members:
         turn.timers.cancel(key)
         group.remove(join.member_id)
@@ -146,7 +147,7 @@ def _join_anew(
         group.pending_members[member_id] = None
         key = TimerKey(TimerKind.SESSION, group.group_id, member_id)
         turn.timers.schedule(key, turn.now.steady_ms + join.session_timeout_ms)
-        turn.answer(join.ticket, join_failed(ErrorCode.MEMBER_ID_REQUIRED, member_id))
+        _refuse(join, turn, ErrorCode.MEMBER_ID_REQUIRED, member_id)
     else:
         _add(group, join, member_id, turn, settings)
 
@@ -156,15 +157,14 @@ def _join_again(group: ClassicGroup, join: Join, turn: Turn, settings: GroupSett
     if join.member_id in group.pending_members:
         if join.group_instance_id is not None:
             # Only dynamic members are given an id to come back with; Kafka fails the same way.
-            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "a pending member is not static")
-        _add(group, join, join.member_id, turn, settings)
+            _refuse(join, turn, ErrorCode.UNKNOWN_SERVER_ERROR)
+        else:
+            _add(group, join, join.member_id, turn, settings)
         return
     try:
         member = group.require_member(join.member_id, join.group_instance_id)
     except KafkaError as error:
-        refused = join_failed(error.code, join.member_id)
-        refused.protocol_name = None if join.version >= NULL_PROTOCOL_NAME_SINCE else ""
-        turn.answer(join.ticket, refused)
+        _refuse(join, turn, error.code, join.member_id)
         return
     is_same = member.protocols == join.protocols
     is_current = is_same and (
@@ -196,7 +196,7 @@ def _add(
     if group.state is GroupState.PREPARING_REBALANCE and group.previous_state is GroupState.EMPTY:
         group.has_new_member = True
     group.add(member, join.protocol_type)
-    group.await_join(member, join.ticket)
+    group.await_join(member, ParkedJoin(join.ticket, join.version))
     expect_heartbeat(group, member, turn, NEW_MEMBER_JOIN_TIMEOUT_MS)
     prepare_or_complete(group, turn, settings)
 
@@ -209,5 +209,10 @@ def _update(group: ClassicGroup, member: ClassicMember, join: Join, turn: Turn) 
         rebalance_timeout_ms=join.rebalance_timeout_ms,
         session_timeout_ms=join.session_timeout_ms,
     )
-    earlier = group.await_join(member, join.ticket)
-    turn.answer(earlier, join_failed(ErrorCode.REBALANCE_IN_PROGRESS, member.member_id))
+    code = ErrorCode.REBALANCE_IN_PROGRESS
+    answer_waiting(group, member, turn, code, member.member_id)
+    group.await_join(member, ParkedJoin(join.ticket, join.version))
+
+
+def _refuse(join: Join, turn: Turn, code: ErrorCode, member_id: str = NO_MEMBER_ID) -> None:
+    turn.answer(join.ticket, join_failed(code, member_id, version=join.version))

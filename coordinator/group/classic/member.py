@@ -16,6 +16,13 @@ class MemberProtocol(NamedTuple):
     metadata: bytes
 
 
+class ParkedJoin(NamedTuple):
+    """A JoinGroup that waits, and the version that its answer has to have."""
+
+    ticket: Ticket
+    version: int
+
+
 class ClassicMember:
     """One member: what is stored of it, and the requests of its own that wait. Mutable.
 
@@ -27,8 +34,8 @@ class ClassicMember:
         "client",
         "group_instance_id",
         "is_new",
-        "join_ticket",
         "member_id",
+        "parked_join",
         "protocols",
         "rebalance_timeout_ms",
         "session_timeout_ms",
@@ -53,21 +60,21 @@ class ClassicMember:
         self.session_timeout_ms = session_timeout_ms
         self.protocols = tuple(protocols)
         self.assignment = assignment
-        self.join_ticket: Ticket | None = None
+        self.parked_join: ParkedJoin | None = None
         self.sync_ticket: Ticket | None = None
         self.is_new = False
         """Has never been answered a join: a session timeout removes it even while it waits."""
 
     @property
     def is_awaiting_join(self) -> bool:
-        return self.join_ticket is not None
+        return self.parked_join is not None
 
     @property
     def is_alive_unheard(self) -> bool:
         """Whether it need not heartbeat: it waits for an answer, and has been a member before."""
         if self.is_new:
             return False
-        return self.join_ticket is not None or self.sync_ticket is not None
+        return self.parked_join is not None or self.sync_ticket is not None
 
     def metadata(self, protocol_name: str | None) -> bytes:
         """What it said for that protocol, which it must have named."""

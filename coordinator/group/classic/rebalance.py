@@ -17,6 +17,8 @@ from wire.errors import ErrorCode
 from wire.messages.join_group import JoinGroupResponse
 from wire.messages.sync_group import SyncGroupResponse
 
+NULL_PROTOCOL_NAME_SINCE = 7
+"""Answers to JoinGroup say from then on that there is no protocol; below, that it is empty."""
 NO_LEADER = ""
 NO_MEMBER_ID = ""
 
@@ -163,10 +165,16 @@ def joined(group: ClassicGroup, member: ClassicMember) -> JoinGroupResponse:
     )
 
 
-def join_failed(code: ErrorCode, member_id: str = NO_MEMBER_ID) -> JoinGroupResponse:
-    """The answer to a join that is refused; no protocol is an empty one in every version."""
+def join_failed(
+    code: ErrorCode, member_id: str = NO_MEMBER_ID, *, version: int
+) -> JoinGroupResponse:
+    """The answer to a join that is refused."""
     return JoinGroupResponse(
-        error_code=code, protocol_name="", leader=NO_LEADER, member_id=member_id, members=[]
+        error_code=code,
+        protocol_name=None if version >= NULL_PROTOCOL_NAME_SINCE else "",
+        leader=NO_LEADER,
+        member_id=member_id,
+        members=[],
     )
 
 
@@ -179,7 +187,9 @@ def answer_join(
     group: ClassicGroup, member: ClassicMember, turn: Turn, response: JoinGroupResponse
 ) -> None:
     """Answer the join that the member waits with, if it does."""
-    turn.answer(group.await_join(member, None), response)
+    parked = group.await_join(member, None)
+    if parked is not None:
+        turn.answer(parked.ticket, response)
 
 
 def answer_sync(
@@ -214,11 +224,13 @@ def expect_heartbeat(
     turn.timers.schedule(key, turn.now.steady_ms + timeout_ms)
 
 
-def answer_leaving(
+def answer_waiting(
     group: ClassicGroup, member: ClassicMember, turn: Turn, code: ErrorCode, member_id: str
 ) -> None:
     """Whatever the member waits for is answered with `code`: it is a member no more."""
-    answer_join(group, member, turn, join_failed(code, member_id))
+    parked = group.await_join(member, None)
+    if parked is not None:
+        turn.answer(parked.ticket, join_failed(code, member_id, version=parked.version))
     if member.sync_ticket is not None:
         turn.answer(member.sync_ticket, sync_failed(code))
         member.sync_ticket = None
@@ -226,7 +238,7 @@ def answer_leaving(
 
 def forget(group: ClassicGroup, member: ClassicMember, turn: Turn) -> None:
     """The member is one no more; whatever it waits for tells it so. The group is not moved."""
-    answer_leaving(group, member, turn, ErrorCode.UNKNOWN_MEMBER_ID, NO_MEMBER_ID)
+    answer_waiting(group, member, turn, ErrorCode.UNKNOWN_MEMBER_ID, NO_MEMBER_ID)
     turn.timers.cancel(TimerKey(TimerKind.SESSION, group.group_id, member.member_id))
     group.remove(member.member_id)
 

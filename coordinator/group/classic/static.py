@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.member import ClassicMember
-from coordinator.group.classic.rebalance import answer_join, answer_leaving, joined
+from coordinator.group.classic.rebalance import answer_join, answer_waiting, joined
 from coordinator.group.classic.stored import group_record
 from coordinator.group.timers import TimerKey, TimerKind
 from coordinator.group.turn import Turn
@@ -22,7 +22,7 @@ def replace_static_member(
     group: ClassicGroup, old: ClassicMember, new_member_id: str, turn: Turn
 ) -> ClassicMember:
     """Fence `old`; the member in its place has the new id and has joined nothing yet."""
-    answer_leaving(group, old, turn, ErrorCode.FENCED_INSTANCE_ID, old.member_id)
+    answer_waiting(group, old, turn, ErrorCode.FENCED_INSTANCE_ID, old.member_id)
     turn.timers.cancel(TimerKey(TimerKind.SESSION, group.group_id, old.member_id))
     return group.replace_static(old, new_member_id)
 
