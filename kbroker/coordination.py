@@ -85,6 +85,11 @@ class GroupCoordinator:
         """Whether every partition of `__consumer_offsets` that there is answers here."""
         return 0 < self._topics.partition_count(GROUP_TOPIC) == len(self._shards)
 
+    @property
+    def parked_count(self) -> int:
+        """Requests of members that wait for other members."""
+        return len(self._tickets)
+
     async def load(self) -> None:
         """Replay every partition of `__consumer_offsets` that this broker leads, once."""
         await self._topics.made(GROUP_TOPIC)
