@@ -15,11 +15,12 @@ from wire.records.batch import (
     declared_size,
     iterate_batches,
     read_header,
+    recompressed,
     stamp,
     stamp_log_append_time,
     stamp_timestamp_type,
 )
-from wire.records.compression import Compression
+from wire.records.compression import Compression, ExpandsTooFarError
 from wire.records.record import Header, Record, iterate_records
 
 FRAMES = Path(__file__).parent / "frames"
@@ -210,3 +211,46 @@ def test_a_delete_horizon_replaces_the_base_timestamp() -> None:
     batch = build_batch(records, delete_horizon_ms=99_999)
     assert read_header(batch).delete_horizon_ms == 99_999
     assert list(iterate_records(batch, max_decompressed_bytes=CAP)) == records
+
+
+@given(RECORDS, CODECS, CODECS)
+def test_another_codec_changes_nothing_else(
+    records: list[Record], codec: Compression, wanted: Compression
+) -> None:
+    batch = build_batch(
+        records,
+        base_offset=7,
+        leader_epoch=3,
+        compression=codec,
+        producer_id=5,
+        producer_epoch=1,
+        base_sequence=11,
+        is_transactional=True,
+    )
+    header = read_header(batch)
+    level = 1 if wanted is Compression.ZSTD else None
+    new = recompressed(
+        memoryview(bytes(batch) + b"more"), header, wanted, level=level, max_decompressed_bytes=CAP
+    )
+    found = read_header(new)
+    assert crc_is_valid(new, 0, found)
+    assert found.compression is wanted
+    assert found.size_bytes == len(new)
+    changed = {"batch_length": header.batch_length, "crc": header.crc}
+    assert found._replace(**changed, attributes=header.attributes) == header
+    assert found.is_transactional
+    assert list(iterate_records(new, max_decompressed_bytes=CAP)) == list(
+        iterate_records(batch, max_decompressed_bytes=CAP)
+    )
+
+
+@pytest.mark.parametrize("codec", list(Compression)[1:])
+def test_what_expands_too_far_is_told_from_what_is_damaged(codec: Compression) -> None:
+    batch = build_batch([Record(0, 1, None, bytes(5000))], compression=codec)
+    header = read_header(batch)
+    with pytest.raises(ExpandsTooFarError):
+        recompressed(batch, header, Compression.NONE, level=None, max_decompressed_bytes=4000)
+    batch[HEADER_SIZE:] = bytes(len(batch) - HEADER_SIZE)
+    with pytest.raises(WireError) as caught:
+        recompressed(batch, header, Compression.NONE, level=None, max_decompressed_bytes=9000)
+    assert not isinstance(caught.value, ExpandsTooFarError)

@@ -45,6 +45,37 @@ def test_round_trip_up_to_exactly_the_cap(piece: bytes, codec: Compression, time
             decompress(codec, frame, max_output_bytes=len(data) - 1)
 
 
+@pytest.mark.parametrize(
+    ("codec", "levels"),
+    [
+        (Compression.GZIP, (None, -1, 1, 9)),
+        (Compression.SNAPPY, (None,)),
+        (Compression.LZ4, (None, *range(1, 18))),
+        (Compression.ZSTD, (None, -131_072, -1, 0, 1, 22)),
+    ],
+)
+def test_every_level_of_kafkas_can_be_read_again(
+    codec: Compression, levels: tuple[int | None, ...]
+) -> None:
+    for level in levels:
+        frame = compress(codec, TEXT, level=level)
+        assert decompress(codec, frame, max_output_bytes=len(TEXT)) == TEXT
+
+
+def test_levels_make_a_difference_and_kafkas_defaults_are_the_codecs_own() -> None:
+    assert len(compress(Compression.GZIP, TEXT, level=1)) > len(
+        compress(Compression.GZIP, TEXT, level=9)
+    )
+    assert len(compress(Compression.ZSTD, TEXT, level=-50)) > len(
+        compress(Compression.ZSTD, TEXT, level=19)
+    )
+    assert len(compress(Compression.LZ4, TEXT, level=9)) > len(
+        compress(Compression.LZ4, TEXT, level=10)
+    )
+    for codec, level in ((Compression.GZIP, -1), (Compression.LZ4, 9), (Compression.ZSTD, 3)):
+        assert compress(codec, TEXT, level=level) == compress(codec, TEXT)
+
+
 def test_frames_that_other_libraries_write() -> None:
     frames = [
         (Compression.GZIP, gzip.compress(TEXT)),
