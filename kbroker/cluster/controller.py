@@ -7,11 +7,12 @@ this broker holds the office. The work is done in `controller_term.py` (the offi
 
 from __future__ import annotations
 
+import asyncio
 import random as random_module
 from collections.abc import Mapping, Sequence
 
 from kbroker.cluster.broker_admission import Admission, IsLossy, admit_broker, register_broker
-from kbroker.cluster.config_changes import change_configs
+from kbroker.cluster.config_changes import change_configs, spread_min_isr
 from kbroker.cluster.controller_term import MAX_ATTEMPTS, ControllerTerm
 from kbroker.cluster.keys import Keys
 from kbroker.cluster.metadata_records import (
@@ -71,6 +72,7 @@ class Controller:
         self._store = store
         self._random = random
         self._term = ControllerTerm(store, self.keys, node_id)
+        self._growing = asyncio.Lock()
 
     @property
     def epoch(self) -> int:
@@ -201,13 +203,14 @@ class Controller:
         for growth in growths:
             start = PlacementStart(self._random.getrandbits(16), self._random.getrandbits(16))
             try:
-                grown = await grow_topic(
-                    self._term,
-                    growth,
-                    start=start,
-                    max_partitions=left,
-                    validate_only=validate_only,
-                )
+                async with self._growing:
+                    grown = await grow_topic(
+                        self._term,
+                        growth,
+                        start=start,
+                        max_partitions=left,
+                        validate_only=validate_only,
+                    )
             except KafkaError as error:
                 answers.append(error)
             else:
@@ -233,3 +236,7 @@ class Controller:
     async def change_configs(self, key: str, change: ConfigChange) -> int:
         """The same for what is set on a broker, group or subscription, under its key."""
         return await change_configs(self._term, key, change)
+
+    async def spread_min_isr(self) -> int:
+        """After `defaults` changed; returns the revision to wait for."""
+        return await spread_min_isr(self._term, self.defaults.min_isr_of)

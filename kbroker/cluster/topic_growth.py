@@ -24,7 +24,7 @@ from kbroker.cluster.metadata_records import (
     encode_partition,
     encode_topic,
 )
-from kbroker.cluster.metadata_store import Compare, KeyValue, Put, created_at, modified_at
+from kbroker.cluster.metadata_store import KeyValue, Put, created_at, modified_at
 from kbroker.cluster.placement import PlacementStart, plan_placement, validate_replicas
 from kbroker.cluster.topic_creation import first_records, read_brokers
 from wire.errors import ErrorCode, KafkaError
@@ -70,7 +70,10 @@ async def grow_topic(
     validate_only: bool,
 ) -> GrownTopic:
     """KafkaError: what Kafka answers for a growth that cannot be, POLICY_VIOLATION past
-    `max_partitions` new ones."""
+    `max_partitions` new ones.
+
+    One at a time for each term, which the caller sees to: what is written ahead is nobody else's.
+    """
     for _ in range(MAX_ATTEMPTS):
         found = await _find(term, growth.name)
         added = _partitions_added(growth, found.record.partition_count, max_partitions)
@@ -165,9 +168,8 @@ async def _write(
 ) -> int:
     """The revision of the growth; 0: the topic, or a broker to be in sync, has changed since.
 
-    All but the last batch are written ahead of the count. Whoever does so writes the topic's key
-    first, as it is, and compares what came of it with every batch: of two that grow the topic at
-    once only one goes on, and nothing beyond the count is another's that was written since.
+    All but the last batch are written ahead of the count, each only if the topic is as it was:
+    nothing is left of a topic that is deleted meanwhile.
     """
     keys, kv = term.keys, found.kv
     first = found.record.partition_count
@@ -176,12 +178,7 @@ async def _write(
         for n, each in enumerate(records, start=first)
     ]
     ahead = (len(puts) - 1) // BATCH_SIZE * BATCH_SIZE
-    unchanged: Compare = modified_at(kv.key, kv.mod_revision)
-    if ahead:
-        claimed = await term.transact([unchanged], [Put(kv.key, kv.value)])
-        if not claimed.succeeded:
-            return 0
-        unchanged = modified_at(kv.key, claimed.revision)
+    unchanged = modified_at(kv.key, kv.mod_revision)
     for at in range(0, ahead, BATCH_SIZE):
         written = await term.transact([unchanged], puts[at : at + BATCH_SIZE])
         if not written.succeeded:
