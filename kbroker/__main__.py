@@ -9,7 +9,6 @@ wrongly. Every refusal is one line on standard error.
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kbroker import log_lines
 from kbroker.cli.lazy_commands import LazyCommands
 from kbroker.version import __version__
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kbroker.config.sources import Setting
 
 OWN_PACKAGES = ("wire", "log", "coordinator")
-LOG_LEVELS = ("debug", "info", "warning", "error")
 PAGE_CACHE = 2**63 - 1  # flush after so many records: never, the page cache holds them
 
 EPILOG = """\b
@@ -76,10 +75,19 @@ Configuration keys are Apache Kafka's own. Where one is given more than once:
 @click.option("-v", "--verbose", is_flag=True, help="The same as --log-level debug.")
 @click.option(
     "--log-level",
-    type=click.Choice(LOG_LEVELS, case_sensitive=False),
-    default="info",
+    metavar="[LOGGER=]LEVEL",
+    multiple=True,
+    envvar="KBROKER_LOG_LEVEL",
+    help="What is told on standard error: debug, info, warning or error; of one part with its"
+    " name, as kbroker.replication=debug. May be repeated.  [default: info]",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(log_lines.FORMATS, case_sensitive=False),
+    default="plain",
     show_default=True,
-    help="What is told on standard error.",
+    envvar="KBROKER_LOG_FORMAT",
+    help="The form of those lines.",
 )
 @click.version_option(__version__, prog_name="kbroker", message="%(prog)s %(version)s")
 @click.pass_context
@@ -92,7 +100,8 @@ def cli(
     dev: bool,
     http: str | None,
     verbose: bool,
-    log_level: str,
+    log_level: tuple[str, ...],
+    log_format: str,
 ) -> int:
     """A durable broker that speaks Kafka's protocol: any Kafka client can produce and consume.
 
@@ -101,8 +110,11 @@ def cli(
     """
     if context.invoked_subcommand is not None:
         return 0
-    level = logging.getLevelName("DEBUG" if verbose else log_level.upper())
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        levels = log_lines.parse_levels([*log_level, *(["debug"] if verbose else [])])
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--log-level'") from None
+    log_lines.configure(levels, log_format)
     return start(
         data=data,
         listen=listen,

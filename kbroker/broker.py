@@ -74,6 +74,11 @@ class Broker:
         """What holds now."""
         return self.running_config.now
 
+    @property
+    def http_address(self) -> tuple[str, int] | None:
+        """Where metrics are, if anywhere."""
+        return None if self._monitoring is None else self._monitoring.http.address
+
     async def start(self, tasks: TaskSupervisor) -> None:
         """Open the disk, learn the metadata, take up leadership, then listen. StartError."""
         config = self.config

@@ -67,7 +67,13 @@ async def _run(config: BrokerConfig, turns: LoopTurns | None) -> int:
         else:
             start_error = None
             data = os.path.abspath(config.data_directories[0])
-            text = ready_text(config, broker.server, cluster_id=broker.cluster_id, data=data)
+            text = ready_text(
+                config,
+                broker.server,
+                cluster_id=broker.cluster_id,
+                data=data,
+                http=broker.http_address,
+            )
             print(text, flush=True)  # noqa: T201
             # What start made lives for ever: the collector need not look at it again. Requests
             # make no cycles; the many that wait for one flush should not set it off each time.

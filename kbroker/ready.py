@@ -6,7 +6,14 @@ from kbroker.config.broker_config import BrokerConfig
 from kbroker.server import Server
 
 
-def ready_text(config: BrokerConfig, server: Server, *, cluster_id: str, data: str) -> str:
+def ready_text(
+    config: BrokerConfig,
+    server: Server,
+    *,
+    cluster_id: str,
+    data: str,
+    http: tuple[str, int] | None,
+) -> str:
     """The first line is for programs as well: `kbroker is ready on HOST:PORT`."""
     addresses = [
         f"{_host(host)}:{port}" + ("" if len(server.bound) == 1 else f" ({listener.name})")
@@ -23,6 +30,7 @@ def ready_text(config: BrokerConfig, server: Server, *, cluster_id: str, data: s
             f"  cluster     {cluster_id}, node {config.node_id}",
             f"  data        {data}",
             f"  durability  {durability}",
+            *([] if http is None else [f"  http        http://{_host(http[0])}:{http[1]}/metrics"]),
             f"  kcat        echo hello | kcat -b {first} -P -t greetings"
             f" && kcat -b {first} -C -t greetings -e",
             f"  python      KafkaProducer(bootstrap_servers={first!r})"

@@ -1,5 +1,6 @@
 """The command as a process: ready line, signals, and the one line when it cannot start."""
 
+import json
 import os
 import re
 import signal
@@ -96,3 +97,23 @@ def test_what_prevents_the_start_is_one_line_and_status_1(tmp_path):
             assert "Traceback" not in err
             (line,) = [line for line in err.splitlines() if line.startswith("kbroker: ")]
             assert words in line
+
+
+def test_lines_are_json_where_that_is_asked_for(tmp_path):
+    arguments = ("--data", str(tmp_path / "data"), "--log-format", "json", "--dev")
+    with broker(*arguments, KBROKER_LOG_LEVEL="debug") as (process, _):
+        _, errors = stop(process, signal.SIGTERM)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert {"level": "INFO", "logger": "kbroker.broker", "message": "stopped"}.items() <= lines[
+        -1
+    ].items()
+    assert any(line["level"] == "DEBUG" for line in lines)
+
+
+def test_one_part_may_tell_more_than_the_others(tmp_path):
+    levels = ("--log-level", "error", "--log-level", "kbroker.broker=info")
+    with broker("--data", str(tmp_path / "data"), *levels) as (process, _):
+        _, errors = stop(process, signal.SIGTERM)
+    assert [line.split(" ", 2)[2] for line in errors.splitlines()] == [
+        "INFO kbroker.broker: stopped"
+    ]
