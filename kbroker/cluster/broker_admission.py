@@ -139,5 +139,11 @@ async def _apply(
                 partition,
                 election.record.leader,
                 election.record.leader_epoch,
+                extra={
+                    "topic": image.topics[topic_id].name,
+                    "partition": partition,
+                    "leader": election.record.leader,
+                    "leader_epoch": election.record.leader_epoch,
+                },
             )
     return result.succeeded

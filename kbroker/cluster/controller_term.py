@@ -61,7 +61,12 @@ class ControllerTerm:
             )
             if result.succeeded:
                 self.epoch = result.revision
-                logger.info("broker %d is the controller, epoch %d", self.node_id, self.epoch)
+                logger.info(
+                    "broker %d is the controller, epoch %d",
+                    self.node_id,
+                    self.epoch,
+                    extra={"node_id": self.node_id, "controller_epoch": self.epoch},
+                )
                 return True
             (holder,) = result.values
             assert holder is not None

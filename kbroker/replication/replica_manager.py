@@ -186,7 +186,8 @@ class ReplicaManager:
             if self._directory.strays[topic, index].topic_id in image.deleted_topics:
                 unique_id = random_id(self._random)
                 self._directory.delete_stray(topic, index, unique_id=unique_id)
-                logger.info("%s-%d was deleted", topic, index)
+                place = {"topic": topic, "partition": index}
+                logger.info("%s-%d was deleted", topic, index, extra=place)
 
     def _add_topic(self, topic: TopicImage) -> None:
         self._topic_names[topic.topic_id] = topic.name
@@ -248,7 +249,12 @@ class ReplicaManager:
             # A directory that stays as it was: the next start finds it deleted, and finishes.
             self._on_storage_error(error)
             return
-        logger.info("%s was deleted with its %d partitions", topic.name, len(stopped))
+        logger.info(
+            "%s was deleted with its %d partitions",
+            topic.name,
+            len(stopped),
+            extra={"topic": topic.name},
+        )
 
     # Making partitions, which costs fsyncs.
 
