@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -89,6 +89,11 @@ class GroupCoordinator:
     def parked_count(self) -> int:
         """Requests of members that wait for other members."""
         return len(self._tickets)
+
+    def group_sizes(self) -> Iterator[tuple[str, int]]:
+        """(state, number of members) of each group that is coordinated here."""
+        for hosted in self._shards.values():
+            yield from hosted.shard.group_sizes()
 
     async def load(self) -> None:
         """Replay every partition of `__consumer_offsets` that this broker leads, once."""

@@ -10,7 +10,7 @@ Deliberately not here: consumer groups of KIP-848, and transactions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.heartbeat import heartbeat
@@ -205,6 +205,10 @@ class GroupShard:
     def list_groups(self, *, states: frozenset[str], types: frozenset[str]) -> list[ListedGroup]:
         """The groups in one of `states` and of one of `types`, by name; empty sets mean all."""
         return list_groups(self._groups.values(), states=states, types=types)
+
+    def group_sizes(self) -> Iterator[tuple[str, int]]:
+        """(state, number of members) of each group, for whoever counts them."""
+        return ((group.state.value, len(group.members)) for group in self._groups.values())
 
     def check_fetch(self, group_id: str, member_id: str | None, member_epoch: int) -> None:
         """Whether the offsets of the group may be fetched: of a classic group, by anybody."""
