@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from coordinator.group.offsets import NO_EXPIRY
 from coordinator.group.records import (
     decode_group_metadata_key,
     decode_group_metadata_value,
@@ -40,12 +41,12 @@ from tests.coordinator.requests import (
 )
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.heartbeat import HeartbeatRequest
-from wire.schema import Response, Struct
+from wire.schema import NIL_UUID, Response, Struct
 
 CONVERSATIONS = Path(__file__).parent / "conversations"
 SEPARATOR = "----"
 HIDDEN = {"throttle_time_ms", "authorized_operations"}
-SILENT: tuple[object, ...] = (None, "", b"", [], False, -1)
+SILENT: tuple[object, ...] = (None, "", b"", NIL_UUID, [], False, -1)
 """Values that are left out; a timestamp of 0 is one of them, because 0 == False."""
 
 
@@ -253,6 +254,8 @@ def show_record(record: CoordinatorRecord) -> str:
         return f"{where} forgotten"
     offset = decode_offset_commit_value(record.value)
     offset.commit_timestamp -= START.wall_ms
+    if offset.expire_timestamp != NO_EXPIRY:
+        offset.expire_timestamp -= START.wall_ms
     return f"{where} {show(offset)}"
 
 
@@ -285,14 +288,14 @@ def _single_blanks(lines: list[str]) -> Iterable[str]:
 
 def main(arguments: list[str]) -> int:
     if arguments != ["--rewrite"]:
-        print(__doc__)
+        sys.stdout.write(f"{__doc__}\n")
         return 2
     for path in sorted(CONVERSATIONS.glob("*.txt")):
         before = path.read_text()
         after = rewritten(before)
         if after != before:
             path.write_text(after)
-            print(path.name)
+            sys.stdout.write(f"{path.name}\n")
     return 0
 
 
