@@ -166,3 +166,18 @@ def test_a_name_in_a_file_whose_writing_failed_half_way_is_forgotten_too() -> No
     disk.heal()
     writer.forget([KEY])
     assert [CheckpointWriter(disk, "d").read_offsets(name) for name in OFFSET_FILES] == [{}] * 3
+
+
+def test_log_starts_can_be_written_alone_and_only_where_they_have_changed() -> None:
+    disk, writer = _writer()
+    log = _log(disk)
+    writer.write(writer.gather({KEY: log}, {KEY: 0}))
+    assert writer.gather_log_starts({KEY: log}) == []
+    log.truncate_fully_and_start_at(7)
+    (file,) = writer.gather_log_starts({KEY: log})
+    assert file.path == f"d/{LOG_STARTS}"
+    writer.write([file])
+    assert writer.gather_log_starts({KEY: log}) == []
+    after = CheckpointWriter(disk.crash(random.Random(1)), "d")
+    assert after.read_offsets(LOG_STARTS) == {KEY: 7}
+    assert RECOVERY_POINTS in _names(writer, log, 7), "the others have their own time"

@@ -149,3 +149,10 @@ def test_a_failed_flush_is_not_retried(tmp_path: Path) -> None:
     file.close()
     os.close(reader)
     os.close(other)
+
+
+def test_space_is_of_the_disk_under_a_path(place: tuple[FileSystem, str]) -> None:
+    file_system, root = place
+    space = file_system.space(root)
+    assert 0 <= space.usable_bytes <= space.total_bytes
+    assert space.total_bytes > 0

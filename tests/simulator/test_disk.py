@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from log.file_system import TornAppendError, write_atomically
+from log.file_system import DiskSpace, TornAppendError, write_atomically
 from simulator.disk import SimulatedDisk
 
 SEEDS = range(200)
@@ -222,3 +222,11 @@ def test_a_removed_file_stays_readable_for_its_holder() -> None:
     disk.remove("d/a")
     assert file.read_at(0, 7) == b"durable"
     assert not disk.exists("d/a")
+
+
+def test_space_is_what_the_capacity_leaves() -> None:
+    disk = SimulatedDisk(capacity_bytes=100)
+    disk.make_directory("d")
+    disk.open("d/a", create=True).append(bytes(30))
+    assert disk.space("d") == DiskSpace(100, 70)
+    assert SimulatedDisk().space("").usable_bytes > 1 << 30

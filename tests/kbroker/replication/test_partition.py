@@ -395,3 +395,35 @@ def test_a_stopped_partition_answers_all_who_wait_and_takes_nothing() -> None:
     stage.partition.stop(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     assert wait.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert refusal(stage) == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+@pytest.mark.parametrize(
+    ("before", "start"), [(0, 0), (1, 1), (2, 2), (-1, 2), (3, None), (-2, None), (2**62, None)]
+)
+def test_records_are_deleted_up_to_the_high_watermark_and_no_further(
+    before: int, start: int | None
+) -> None:
+    stage = Stage()
+    stage.append(b"a")
+    stage.append(b"b")
+    stage.flush()
+    stage.append(b"not durable")
+    if start is None:
+        with pytest.raises(KafkaError) as caught:
+            stage.partition.delete_records(before)
+        assert caught.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+        assert stage.partition.log.log_start_offset == 0
+    else:
+        assert stage.partition.delete_records(before) == start
+        assert stage.partition.delete_records(0) == start, "nothing comes back"
+
+
+def test_only_the_leader_deletes_and_not_from_what_is_only_compacted() -> None:
+    stage = Stage(LogOnDisk(LogConfig(cleanup_policy=frozenset({"compact"}))))
+    with pytest.raises(KafkaError) as caught:
+        stage.partition.delete_records(0)
+    assert caught.value.code is ErrorCode.POLICY_VIOLATION
+    stage.apply(elsewhere(stage.record))
+    with pytest.raises(KafkaError) as caught:
+        stage.partition.delete_records(0)
+    assert caught.value.code is ErrorCode.NOT_LEADER_OR_FOLLOWER
