@@ -16,7 +16,6 @@ from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.cluster.metadata_image import MetadataDelta
 from kbroker.cluster.metadata_records import BrokerRegistration, ListenerRecord
 from kbroker.cluster.metadata_store import MetadataStore, MetadataStoreError
-from kbroker.cluster.topic_creation import TopicDefaults
 from kbroker.cluster.topic_ids import random_id, topic_id_text
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.running_config import RunningConfig
@@ -26,6 +25,7 @@ from kbroker.dependencies import Dependencies
 from kbroker.dispatch import Dispatcher
 from kbroker.flusher import Flusher, FlushScheduler
 from kbroker.handlers import HANDLERS
+from kbroker.live_configs import follow_changes, take_stored_configs, topic_defaults
 from kbroker.producer_ids import ProducerIds
 from kbroker.replication.fetch_session import FetchSessions
 from kbroker.replication.replica_manager import ReplicaManager
@@ -116,11 +116,7 @@ class Broker:
             CLUSTER_NAME,
             config.node_id,
             dependencies.random,
-            defaults=TopicDefaults(
-                partition_count=config.num_partitions,
-                replication_factor=config.default_replication_factor,
-                min_isr=config.min_insync_replicas,
-            ),
+            defaults=topic_defaults(config),
         )
         cluster = await controller.create_cluster(cluster_id=directory.cluster_id)
         if cluster.cluster_id != directory.cluster_id:
@@ -131,6 +127,8 @@ class Broker:
         self.cluster_id = cluster.cluster_id
         metadata = MetadataCache(store, controller.keys)
         await metadata.load()
+        take_stored_configs(self.running_config, metadata.image)
+        controller.defaults = topic_defaults(self.config)
         topics = Topics(
             running_config=self.running_config,
             controller=controller,
@@ -162,6 +160,9 @@ class Broker:
         await self._join(directory, controller, metadata)
         replicas.start(metadata.image)
         coordinator = self._serve(metadata, topics, controller, tasks)
+        follow_changes(
+            self.running_config, metadata.image, controller=controller, replicas=replicas
+        )
         metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator, tasks))
         await coordinator.load()
         dispatcher = Dispatcher(
@@ -211,6 +212,9 @@ class Broker:
             registration,
             is_lossy=lambda topic_id, _: self.replicas.is_lossy(topic_id, metadata.image),
         )
+        if controller.epoch:
+            # The last start may have been one with another min.insync.replicas.
+            await controller.spread_min_isr(metadata.image)
         await metadata.load()
 
     def _serve(
@@ -342,6 +346,8 @@ class Broker:
         coordinator: GroupCoordinator,
         tasks: TaskSupervisor,
     ) -> None:
+        if delta.changed_broker_configs:
+            take_stored_configs(self.running_config, metadata.image)
         self.replicas.apply(metadata.image, delta)
         group_topic_id = metadata.image.topic_ids.get(GROUP_TOPIC)
         if any(topic.name == GROUP_TOPIC for topic in delta.created_topics) or any(

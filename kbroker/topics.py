@@ -21,6 +21,8 @@ from wire.errors import ErrorCode, KafkaError
 
 GROUP_TOPIC = "__consumer_offsets"
 TRANSACTION_TOPIC = "__transaction_state"
+MAX_KEPT_CONFIGS = 1_000
+"""Of topics with different settings."""
 INTERNAL_TOPICS = (GROUP_TOPIC, TRANSACTION_TOPIC)
 
 
@@ -40,6 +42,8 @@ class Topics:
         self._controller = controller
         self._metadata = metadata
         self._settled = settled
+        self._log_configs: dict[frozenset[tuple[str, str]], LogConfig] = {}
+        self._log_configs_of = running_config.now
 
     def partition_count(self, name: str) -> int:
         """0 where there is no such topic."""
@@ -51,8 +55,18 @@ class Topics:
         return topic_config(self._running_config.now, topic.configs)
 
     def log_config_of(self, topic: TopicImage) -> LogConfig:
-        """The same, as the log wants it."""
-        return self.config_of(topic).to_log_config(self._running_config.now)
+        """The same, as the log wants it. Many topics have the same settings: one answer is for all
+        of them, so that a change of the broker's reaches thousands of topics in one turn.
+        """
+        if self._log_configs_of is not self._running_config.now:
+            self._log_configs.clear()
+            self._log_configs_of = self._running_config.now
+        key = frozenset(topic.configs.items())
+        if key not in self._log_configs:
+            if len(self._log_configs) >= MAX_KEPT_CONFIGS:
+                self._log_configs.clear()
+            self._log_configs[key] = self.config_of(topic).to_log_config(self._log_configs_of)
+        return self._log_configs[key]
 
     async def create(
         self, topics: Sequence[NewTopic], *, validate_only: bool

@@ -15,6 +15,7 @@ from kbroker.cluster.broker_admission import Admission, IsLossy, admit_broker, r
 from kbroker.cluster.config_changes import change_configs, spread_min_isr
 from kbroker.cluster.controller_term import MAX_ATTEMPTS, ControllerTerm
 from kbroker.cluster.keys import Keys
+from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import (
     FORMAT_VERSION,
     BrokerRegistration,
@@ -237,6 +238,7 @@ class Controller:
         """The same for what is set on a broker, group or subscription, under its key."""
         return await change_configs(self._term, key, change)
 
-    async def spread_min_isr(self) -> int:
+    async def spread_min_isr(self, image: MetadataImage) -> int:
         """After `defaults` changed; returns the revision to wait for."""
-        return await spread_min_isr(self._term, self.defaults.min_isr_of)
+        topics = sorted(image.topics.values(), key=lambda topic: topic.topic_id)
+        return await spread_min_isr(self._term, topics, self.defaults.min_isr_of)

@@ -11,10 +11,13 @@
 | `p/<topic id>/<n>` | PartitionRecord |
 | `pid-block` | ProducerIdBlock |
 | `cfg/broker/<id>`, `cfg/broker/default` | ConfigRecord: dynamic broker configs |
+| `cfg/group/<name>` | ConfigRecord: what was set on a group |
+| `cfg/metrics/<name>` | ConfigRecord: a subscription of client metrics |
 | `del/<topic id>` | DeletedTopic: replicas that may still have files of it |
 
 A name's key is normalised as Kafka's metrics do it, '.' to '_': creating the key if absent then
-refuses both an existing name and one that collides with it, without a race.
+refuses both an existing name and one that collides with it, without a race. Groups and
+subscriptions have names of any letters: theirs are percent-encoded.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import quote, unquote
 
 from kbroker.cluster.topic_ids import parse_topic_id, topic_id_text
 from kbroker.cluster.topic_names import normalised_topic_name
@@ -40,7 +44,9 @@ class KeyKind(Enum):
     TOPIC = "t"
     PARTITION = "p"
     PRODUCER_ID_BLOCK = "pid-block"
-    BROKER_CONFIG = "cfg"
+    BROKER_CONFIG = "cfg/broker"
+    GROUP_CONFIG = "cfg/group"
+    CLIENT_METRICS = "cfg/metrics"
     DELETED_TOPIC = "del"
 
 
@@ -51,7 +57,7 @@ class ParsedKey:
     kind: KeyKind
     topic_id: bytes = b""
     partition: int = -1
-    name: str = ""  # of a topic (normalised), or the broker in the text form of cfg/
+    name: str = ""  # of a topic (normalised), group or subscription; of a broker, its id as text
     broker_id: int = -1
 
 
@@ -93,6 +99,12 @@ class Keys:
         """The dynamic configs of one broker; None: of all."""
         return f"{self.prefix}cfg/broker/{DEFAULT_BROKER if broker is None else broker}"
 
+    def group_config(self, group_id: str) -> str:
+        return f"{self.prefix}cfg/group/{quote(group_id, safe='')}"
+
+    def client_metrics(self, subscription: str) -> str:
+        return f"{self.prefix}cfg/metrics/{quote(subscription, safe='')}"
+
     def deleted_topic(self, topic_id: bytes) -> str:
         return f"{self.prefix}del/{topic_id_text(topic_id)}"
 
@@ -122,6 +134,10 @@ def _parse(parts: list[str]) -> ParsedKey | None:
             return ParsedKey(KeyKind.ADMISSION, broker_id=int(broker_id))
         case ["cfg", "broker", broker]:
             return ParsedKey(KeyKind.BROKER_CONFIG, name=broker)
+        case ["cfg", "group", name]:
+            return ParsedKey(KeyKind.GROUP_CONFIG, name=unquote(name))
+        case ["cfg", "metrics", name]:
+            return ParsedKey(KeyKind.CLIENT_METRICS, name=unquote(name))
         case ["del", topic_id]:
             return ParsedKey(KeyKind.DELETED_TOPIC, topic_id=parse_topic_id(topic_id))
         case ["meta"]:

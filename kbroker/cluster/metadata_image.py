@@ -124,6 +124,8 @@ class MetadataImage:
         self.controller_epoch = 0
         self.producer_id_block: ProducerIdBlock | None = None
         self.broker_configs: dict[str, Mapping[str, str]] = {}
+        self.group_configs: dict[str, Mapping[str, str]] = {}
+        self.client_metrics: dict[str, Mapping[str, str]] = {}
         self.deleted_topics: dict[bytes, DeletedTopic] = {}
         # What was read but does not show yet: partitions can arrive before their topic, an
         # admission before its registration.
@@ -185,10 +187,11 @@ class MetadataImage:
                 touched.brokers.add(key.broker_id)
             case KeyKind.BROKER_CONFIG:
                 touched.broker_configs.add(key.name)
-                if present:
-                    self.broker_configs[key.name] = decode_config(kv.value).configs
-                else:
-                    self.broker_configs.pop(key.name, None)
+                _take_config(self.broker_configs, key, kv)
+            case KeyKind.GROUP_CONFIG:
+                _take_config(self.group_configs, key, kv)
+            case KeyKind.CLIENT_METRICS:
+                _take_config(self.client_metrics, key, kv)
             case KeyKind.DELETED_TOPIC:
                 if present:
                     self.deleted_topics[key.topic_id] = decode_deleted_topic(kv.value)
@@ -281,6 +284,13 @@ class MetadataImage:
         registration, broker_epoch, mod_revision = self._registrations[broker_id]
         admission = self._admissions.get(broker_id)
         self.brokers[broker_id] = BrokerImage(registration, broker_epoch, admission, mod_revision)
+
+
+def _take_config(configs: dict[str, Mapping[str, str]], key: ParsedKey, kv: KeyValue) -> None:
+    if kv.version > 0:
+        configs[key.name] = decode_config(kv.value).configs
+    else:
+        configs.pop(key.name, None)
 
 
 def difference(before: MetadataImage, after: MetadataImage) -> MetadataDelta:

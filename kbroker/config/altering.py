@@ -10,7 +10,16 @@ import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from kbroker.config.table import ConfigKey, ConfigType, render
+from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.ignored_keys import changes_while_running, why_ignored
+from kbroker.config.running_config import RunningConfig
+from kbroker.config.table import (
+    READ_ONLY,
+    ConfigError,
+    ConfigKey,
+    ConfigType,
+    render,
+)
 from wire.errors import ErrorCode, KafkaError
 
 
@@ -32,6 +41,10 @@ class Alteration:
     value: str | None
 
 
+_OPERATIONS = frozenset(Operation)
+NOT_A_LIST = "Can't {WORD} to key {name} because its type is not LIST."
+NOT_A_BROKERS_LIST = "Config value {word} is not allowed for config key: {name}"
+
 Texts = Mapping[str, str]
 FindKey = Callable[[str], ConfigKey | None]
 
@@ -52,14 +65,23 @@ def check_alterations(alterations: Iterable[Alteration]) -> None:
         )
 
 
-def altered(settings: Texts, alterations: Iterable[Alteration], find: FindKey) -> dict[str, str]:
+def altered(
+    settings: Texts,
+    alterations: Iterable[Alteration],
+    find: FindKey,
+    *,
+    not_a_list: str = NOT_A_LIST,
+) -> dict[str, str]:
     """The settings after the alterations, which `check_alterations` has let pass.
 
     `find` gives the row of a key's name. KafkaError(INVALID_CONFIG): APPEND or SUBTRACT where
-    there is no list. An append to what is not set starts from the key's default, as in Kafka.
+    there is no list, in the words of `not_a_list`; INVALID_REQUEST: no operation. An append to
+    what is not set starts from the key's default, as in Kafka.
     """
     result = dict(settings)
     for each in alterations:
+        if each.operation not in _OPERATIONS:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown operations type {each.operation}")
         if each.operation == Operation.DELETE:
             result.pop(each.name, None)
             continue
@@ -67,23 +89,57 @@ def altered(settings: Texts, alterations: Iterable[Alteration], find: FindKey) -
         if each.operation == Operation.SET:
             result[each.name] = each.value
         else:
-            result[each.name] = _changed_list(result.get(each.name), each, find(each.name))
+            key = find(each.name)
+            if key is None or key.type is not ConfigType.LIST:
+                word = Operation(each.operation).name
+                words = not_a_list.format(WORD=word, word=word.lower(), name=each.name)
+                raise KafkaError(ErrorCode.INVALID_CONFIG, words)
+            result[each.name] = _changed_list(result.get(each.name), each, key)
     return result
 
 
-def _changed_list(text: str | None, change: Alteration, key: ConfigKey | None) -> str:
-    operation = Operation(change.operation)
-    if key is None or key.type is not ConfigType.LIST:
-        raise KafkaError(
-            ErrorCode.INVALID_CONFIG,
-            f"Can't {operation.name} to key {change.name} because its type is not LIST.",
-        )
+def _changed_list(text: str | None, change: Alteration, key: ConfigKey) -> str:
     if text is None:
         text = render(key.default) or ""
     elements = [element for element in text.split(",") if element]
     for element in (change.value or "").split(","):
-        if operation is Operation.APPEND and element not in elements:
+        if change.operation == Operation.APPEND and element not in elements:
             elements.append(element)
-        elif operation is Operation.SUBTRACT and element in elements:
+        elif change.operation == Operation.SUBTRACT and element in elements:
             elements.remove(element)
     return ",".join(elements)
+
+
+def check_broker_layer(running: RunningConfig, layer: Texts, *, every_broker: bool) -> None:
+    """Whether this broker could go by what is to be set for it, or for every broker.
+
+    KafkaError(INVALID_REQUEST): keys that are read-only or that nobody knows, and values that
+    are refused.
+    """
+    fixed = [name for name in layer if _is_fixed(name)]
+    if fixed:
+        raise _refused(f"Cannot update these configs dynamically: [{', '.join(fixed)}]")
+    for name in layer:
+        if name not in BrokerConfig.KEYS and why_ignored(name) is None:
+            raise _refused(f"Unknown broker config name: {name}")
+    try:
+        for name, text in layer.items():
+            if name in BrokerConfig.KEYS:
+                BrokerConfig.KEYS[name].parse(text)
+        if every_broker:
+            running.with_layers(layer, running.this_broker)
+        else:
+            running.with_layers(running.every_broker, layer)
+    except ConfigError as error:
+        raise _refused(str(error)) from None
+
+
+def _is_fixed(name: str) -> bool:
+    key = BrokerConfig.find(name)
+    if key is not None:
+        return key.update is READ_ONLY
+    return why_ignored(name) is not None and not changes_while_running(name)
+
+
+def _refused(message: str) -> KafkaError:
+    return KafkaError(ErrorCode.INVALID_REQUEST, message)

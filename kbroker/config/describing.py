@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.client_metrics_config import ClientMetricsConfig
+from kbroker.config.group_config import GroupConfig, group_config
 from kbroker.config.running_config import RunningConfig
 from kbroker.config.table import READ_ONLY, ConfigKey, ConfigType, render
 from kbroker.config.topic_config import TopicConfig, topic_config
@@ -109,6 +111,37 @@ def describe_every_broker(running: RunningConfig) -> list[DescribedConfig]:
             described.append(DescribedConfig(name, value, source, tuple(synonyms)))
         else:
             described.append(_described(key, value, synonyms))
+    return described
+
+
+def describe_group(running: RunningConfig, overrides: Mapping[str, str]) -> list[DescribedConfig]:
+    """Every key of a group with these settings of its own."""
+    # What was set before the broker's bounds changed may lie outside of them now.
+    config = group_config(running.now, overrides, bounded=False)
+    described = []
+    for key in GroupConfig.KEYS.values():
+        value = render(config.value(key.name))
+        (synonym,) = key.synonyms
+        if synonym in BrokerConfig.KEYS:
+            synonyms = _broker_synonyms(running, synonym)
+        else:
+            synonyms = [Synonym(synonym, render(key.default), ConfigSource.DEFAULT)]
+        if key.name in overrides:
+            synonyms.insert(0, Synonym(key.name, value, ConfigSource.GROUP))
+        described.append(_described(key, value, synonyms))
+    return described
+
+
+def describe_client_metrics(settings: Mapping[str, str]) -> list[DescribedConfig]:
+    """Every key of a subscription of client metrics with these settings."""
+    config = ClientMetricsConfig.parse(settings)
+    described = []
+    for key in ClientMetricsConfig.KEYS.values():
+        value = render(config.value(key.name))
+        synonyms = []
+        if key.name in settings:
+            synonyms = [Synonym(key.name, value, ConfigSource.CLIENT_METRICS)]
+        described.append(_described(key, value, synonyms))
     return described
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kbroker.handler import AnyHandler
 from kbroker.handlers import (
+    alter_configs,
     alter_partition_reassignments,
     api_versions,
     create_acls,
@@ -34,6 +35,7 @@ from kbroker.handlers import (
     init_producer_id,
     join_group,
     leave_group,
+    list_config_resources,
     list_groups,
     list_offsets,
     list_partition_reassignments,
@@ -69,7 +71,9 @@ HANDLERS: dict[ApiKey, AnyHandler] = {
     ApiKey.OFFSET_FOR_LEADER_EPOCH: offset_for_leader_epoch.HANDLER,
     ApiKey.DESCRIBE_CONFIGS: describe_configs.HANDLER,
     ApiKey.DELETE_GROUPS: delete_groups.HANDLER,
+    ApiKey.ALTER_CONFIGS: alter_configs.HANDLER,
     ApiKey.INCREMENTAL_ALTER_CONFIGS: incremental_alter_configs.HANDLER,
+    ApiKey.LIST_CONFIG_RESOURCES: list_config_resources.HANDLER,
     ApiKey.OFFSET_DELETE: offset_delete.HANDLER,
     ApiKey.DESCRIBE_CLUSTER: describe_cluster.HANDLER,
     ApiKey.ALTER_PARTITION_REASSIGNMENTS: alter_partition_reassignments.HANDLER,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kbroker.config.describing import DescribedConfig
+from kbroker.config_admin import ResourceType
 from kbroker.handler import Handler, RequestContext
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.describe_configs import (
@@ -22,10 +23,17 @@ from wire.messages.describe_configs import (
 )
 
 UNKNOWN_TYPE = 0
+KINDS = frozenset(ResourceType)
+MALFORMED = (
+    "This most likely occurs because of a request being malformed by the client library or the"
+    " message was sent to an incompatible broker. See the broker logs for more details."
+)
 
 
 def handle(context: RequestContext, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
-    """Each resource by itself."""
+    """Each resource by itself, unless the type of one is unknown: that refuses them all."""
+    if any(resource.resource_type not in KINDS for resource in request.resources):
+        raise KafkaError(ErrorCode.INVALID_REQUEST)
     results = []
     for resource in request.resources:
         try:
@@ -33,7 +41,7 @@ def handle(context: RequestContext, request: DescribeConfigsRequest) -> Describe
                 resource.resource_type, resource.resource_name
             )
         except KafkaError as error:
-            results.append(_refused(resource, error.code, error.detail or None))
+            results.append(_refused(resource, error.code, error.detail))
         else:
             results.append(_result(request, resource, described))
     return DescribeConfigsResponse(throttle_time_ms=0, results=results)
@@ -47,7 +55,7 @@ def _result(
     asked = frozenset(resource.configuration_keys or ())
     return DescribeConfigsResult(
         error_code=0,
-        error_message=None,
+        error_message="",  # Kafka's, which is never null
         resource_type=resource.resource_type,
         resource_name=resource.resource_name,
         configs=[_entry(request, each) for each in described if not asked or each.name in asked],
@@ -88,7 +96,8 @@ def error_response(
     request: DescribeConfigsRequest, version: int, code: ErrorCode
 ) -> DescribeConfigsResponse:
     """Every resource fails with `code`."""
-    results = [_refused(resource, code, None) for resource in request.resources]
+    message = MALFORMED if code == ErrorCode.INVALID_REQUEST else None
+    results = [_refused(resource, code, message) for resource in request.resources]
     return DescribeConfigsResponse(throttle_time_ms=0, results=results)
 
 

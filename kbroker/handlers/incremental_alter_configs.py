@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Coroutine
 
 from kbroker.config.altering import Alteration
+from kbroker.config_admin import ResourceChange
 from kbroker.handler import Handler, RequestContext
-from wire.errors import ErrorCode, KafkaError
+from wire.errors import ErrorCode
 from wire.messages.incremental_alter_configs import (
     AlterConfigsResource,
     AlterConfigsResourceResponse,
@@ -30,23 +31,21 @@ def handle(
 async def _alter(
     context: RequestContext, request: IncrementalAlterConfigsRequest
 ) -> IncrementalAlterConfigsResponse:
-    configs = context.services.configs
+    changes = [
+        ResourceChange(
+            resource.resource_type,
+            resource.resource_name,
+            [Alteration(each.name, each.config_operation, each.value) for each in resource.configs],
+        )
+        for resource in request.resources
+    ]
+    answers = await context.services.configs.alter(changes, validate_only=request.validate_only)
     responses = []
-    for resource in request.resources:
-        try:
-            await configs.alter(
-                resource.resource_type,
-                resource.resource_name,
-                [
-                    Alteration(each.name, each.config_operation, each.value)
-                    for each in resource.configs
-                ],
-                validate_only=request.validate_only,
-            )
-        except KafkaError as error:
-            responses.append(_response(resource, error.code, error.detail or None))
-        else:
+    for resource, error in zip(request.resources, answers, strict=True):
+        if error is None:
             responses.append(_response(resource, ErrorCode.NONE, None))
+        else:
+            responses.append(_response(resource, error.code, error.detail or None))
     return IncrementalAlterConfigsResponse(throttle_time_ms=0, responses=responses)
 
 

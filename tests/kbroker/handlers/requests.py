@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import batch_of
 from tests.kbroker.handlers.admin_requests import ADMIN_MAKERS
+from tests.kbroker.handlers.config_requests import CONFIG_MAKERS
 from tests.kbroker.handlers.group_requests import GROUP_MAKERS
 from wire.api_key import ApiKey
 from wire.messages.api_versions import ApiVersionsRequest
 from wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from wire.messages.describe_cluster import DescribeClusterRequest
-from wire.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource
 from wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from wire.messages.find_coordinator import FindCoordinatorRequest
-from wire.messages.incremental_alter_configs import (
-    AlterableConfig,
-    AlterConfigsResource,
-    IncrementalAlterConfigsRequest,
-)
 from wire.messages.init_producer_id import InitProducerIdRequest
 from wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from wire.messages.metadata import MetadataRequest, MetadataRequestTopic
@@ -223,35 +218,9 @@ def describe_cluster(target: Target, version: int) -> DescribeClusterRequest:
     return DescribeClusterRequest(include_cluster_authorized_operations=False)
 
 
-def describe_configs(target: Target, version: int) -> DescribeConfigsRequest:
-    return DescribeConfigsRequest(
-        resources=[
-            DescribeConfigsResource(
-                resource_type=2, resource_name=target.name, configuration_keys=None
-            )
-        ],
-        include_synonyms=True,
-        include_documentation=True,
-    )
-
-
-def incremental_alter_configs(target: Target, version: int) -> IncrementalAlterConfigsRequest:
-    return IncrementalAlterConfigsRequest(
-        resources=[
-            AlterConfigsResource(
-                resource_type=2,
-                resource_name=target.name,
-                configs=[
-                    AlterableConfig(name="segment.bytes", config_operation=0, value="2000000")
-                ],
-            )
-        ],
-        validate_only=False,
-    )
-
-
 MAKERS: dict[ApiKey, Callable[..., Request]] = {
     **ADMIN_MAKERS,
+    **CONFIG_MAKERS,
     **GROUP_MAKERS,
     ApiKey.PRODUCE: produce,
     ApiKey.FETCH: fetch,
@@ -266,8 +235,6 @@ MAKERS: dict[ApiKey, Callable[..., Request]] = {
     ApiKey.INIT_PRODUCER_ID: init_producer_id,
     ApiKey.OFFSET_FOR_LEADER_EPOCH: offset_for_leader_epoch,
     ApiKey.DESCRIBE_CLUSTER: describe_cluster,
-    ApiKey.DESCRIBE_CONFIGS: describe_configs,
-    ApiKey.INCREMENTAL_ALTER_CONFIGS: incremental_alter_configs,
 }
 
 
