@@ -108,7 +108,7 @@ class Conversation:
 
     def _heartbeat(self, words: list[str], options: dict[str, str]) -> Iterable[str]:
         request = HeartbeatRequest(
-            group_id=words[0],
+            group_id=words[0].strip("-"),
             generation_id=int(options["generation"]),
             member_id=options.get("member", ""),
             group_instance_id=options.get("instance"),
