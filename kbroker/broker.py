@@ -390,6 +390,8 @@ class Broker:
         """Stop serving, flush, write the checkpoints, and say last of all that it was clean."""
         if hasattr(self, "server"):
             await self.server.close()
+        if hasattr(self, "services"):
+            self.services.group_coordinator.close()
         if self._monitoring is not None:
             await self._monitoring.close()
         if self._flusher is not None:

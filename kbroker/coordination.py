@@ -24,7 +24,7 @@ from kbroker.config.broker_config import BrokerConfig
 from kbroker.dependencies import WallClock
 from kbroker.gathering import gather
 from kbroker.group_replay import replay
-from kbroker.group_tickets import CommitWait, Tickets
+from kbroker.group_tickets import CommitWait, Teller, Tickets, teller
 from kbroker.hosted_shard import HostedShard
 from kbroker.replication.partition import Partition
 from kbroker.replication.replica_manager import ReplicaManager
@@ -94,6 +94,12 @@ class GroupCoordinator:
         """(state, number of members) of each group that is coordinated here."""
         for hosted in self._shards.values():
             yield from hosted.shard.group_sizes()
+
+    def close(self) -> None:
+        """The broker stops: no timer rings any more. Nobody is told, their connections end."""
+        for hosted in self._shards.values():
+            hosted.drop()
+        self._shards.clear()
 
     async def load(self) -> None:
         """Replay every partition of `__consumer_offsets` that this broker leads, once."""
@@ -265,13 +271,13 @@ class GroupCoordinator:
         if hosted.is_committed(last_offset):
             _settle(answers)
             return outcome.reply
-        waiting: list[tuple[Deferred[Response] | Deferred[R], object]] = [*answers]
+        tellers = [teller(deferred, response) for deferred, response in answers]
         own: Deferred[R] | None = None
         if outcome.reply is not None:
             own = Deferred(blocks=False)
-            waiting.append((own, outcome.reply))
-        if waiting:
-            self._when_committed(hosted.partition, last_offset, waiting, _as_coordinator_error)
+            tellers.append(teller(own, outcome.reply))
+        if tellers:
+            self._when_committed(hosted.partition, last_offset, tellers, _as_coordinator_error)
         return own
 
     def _failed(self, error: OSError | KafkaError) -> ErrorCode:
@@ -303,17 +309,19 @@ class GroupCoordinator:
         if hosted.is_committed(last_offset):
             return reply
         deferred: Deferred[R] = Deferred(blocks=False)
-        self._when_committed(hosted.partition, last_offset, [(deferred, reply)], _as_read_error)
+        self._when_committed(
+            hosted.partition, last_offset, [teller(deferred, reply)], _as_read_error
+        )
         return deferred
 
     def _when_committed(
         self,
         partition: Partition,
         last_offset: int,
-        answers: Sequence[tuple[Deferred[R] | Deferred[Response], object]],
+        tellers: Sequence[Teller],
         as_error: Callable[[ErrorCode], ErrorCode],
     ) -> None:
-        wait = CommitWait(answers, as_error=as_error, deadlines=self._deadlines)
+        wait = CommitWait(tellers, as_error=as_error, deadlines=self._deadlines)
         wait.start(partition, last_offset, timeout_ms=self._config.offsets_commit_timeout_ms)
 
     def _deadline_came(self, hosted: HostedShard) -> None:

@@ -7,7 +7,7 @@ names the ticket that it answers late.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from coordinator.outcome import Ticket
 from kbroker.replication.partition import Partition
@@ -18,6 +18,9 @@ from wire.schema import Response
 R = TypeVar("R")
 
 ALL_REPLICAS = -1
+
+Teller = Callable[[ErrorCode], None]
+"""Answers one request that waits for a write: NONE, or why the write is not safe."""
 
 
 class Tickets:
@@ -55,23 +58,23 @@ class Tickets:
         self._parked.pop(ticket, None)
 
 
-class CommitWait(Generic[R]):
+class CommitWait:
     """Answers that leave together, once what they tell of is committed. Mutable.
 
     One wait for each write, however many members it answers.
     """
 
-    __slots__ = ("_answers", "_as_error", "_bucket", "_deadlines")
+    __slots__ = ("_as_error", "_bucket", "_deadlines", "_tellers")
 
     def __init__(
         self,
-        answers: Sequence[tuple[Deferred[Any], object]],
+        tellers: Sequence[Teller],
         *,
         as_error: Callable[[ErrorCode], ErrorCode],
         deadlines: Deadlines,
     ) -> None:
         """`as_error` says what a failed write means to the clients of this coordinator."""
-        self._answers = answers
+        self._tellers = tellers
         self._as_error = as_error
         self._deadlines = deadlines
         self._bucket = -1
@@ -84,13 +87,23 @@ class CommitWait(Generic[R]):
     def committed(self, code: ErrorCode) -> None:
         """The write is safe, or never will be."""
         self._deadlines.remove(self._bucket, self.expire)
-        answers, self._answers = self._answers, ()
-        for deferred, answer in answers:
-            if code:
-                deferred.fail(KafkaError(self._as_error(code)))
-            else:
-                deferred.settle(answer)
+        tellers, self._tellers = self._tellers, ()
+        told = self._as_error(code) if code else code
+        for tell in tellers:
+            tell(told)
 
     def expire(self) -> None:
         """The records may or may not be committed one day; the members have to ask again."""
         self.committed(ErrorCode.REQUEST_TIMED_OUT)
+
+
+def teller(deferred: Deferred[R], answer: R) -> Teller:
+    """Gives `deferred` its answer, or the error that took its place."""
+
+    def tell(code: ErrorCode) -> None:
+        if code:
+            deferred.fail(KafkaError(code))
+        else:
+            deferred.settle(answer)
+
+    return tell

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+
 import pytest
 
 from kbroker.coordination import java_hash
+from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import Client, Running, World, run, running, with_broker
-from tests.kbroker.handlers.requests import Target, find_coordinator, offset_commit, offset_fetch
+from tests.kbroker.handlers.group_requests import Member, described
+from tests.kbroker.handlers.requests import (
+    Target,
+    delete_topics,
+    find_coordinator,
+    offset_commit,
+    offset_fetch,
+)
+from wire.api_key import ApiKey
 from wire.errors import ErrorCode, KafkaError
-from wire.records.batch import build_batch
-from wire.records.record import Record
+from wire.messages.heartbeat import HeartbeatRequest
 
 GROUP_TOPIC = "__consumer_offsets"
 
@@ -64,55 +75,189 @@ def test_clients_that_look_for_a_coordinator_at_once_create_one_topic() -> None:
     with_broker(scenario)
 
 
-def test_a_shard_that_does_not_fit_one_read_is_rebuilt_whole() -> None:
+# --- groups and what happens to their partition ---
+
+
+async def member_of(client: Client) -> Member:
+    member = Member(client)
+    await client.create("t")
+    await client.ask(find_coordinator(Target("", b""), 4), 4)
+    await member.enter()
+    return member
+
+
+async def parked_with(broker: Running, member: Member) -> Member:
+    """A second member, whose join waits for the first."""
+    other = Member(await broker.client())
+    await other.start_join()
+    coordinator = broker.broker.services.group_coordinator
+    await broker.until(lambda: coordinator.parked_count == 1)
+    return other
+
+
+async def settled(broker: Running) -> None:
+    """The coordinator serves all of its groups."""
+    coordinator = broker.broker.services.group_coordinator
+    await broker.until(lambda: coordinator.is_loaded)
+
+
+async def refused(client: Client) -> int:
+    answer = await client.receive()
+    code: int = answer.error_code  # type: ignore[attr-defined]
+    return code
+
+
+def test_a_group_comes_back_with_its_generation_and_a_fresh_session() -> None:
     async def scenario() -> None:
         world = World()
-        async with running(world, offsets_topic_num_partitions="1") as broker:
+        async with running(world) as broker:
+            member = await member_of(await broker.client())
+            await member.join()
+            member.start_sync()
+            await member.finish_sync()
+            assert member.generation == 2
+            member.client.close()
+        async with running(world) as broker:
+            member.client = await broker.client()
+            assert await member.beat() == 0
+            found = await described(member.client)
+            assert (found.group_state, len(found.members)) == ("Stable", 1)
+            broker.loop.advance(9)
+            assert await member.beat() == 0
+            broker.loop.advance(11)
+            while (await described(member.client)).group_state != "Empty":
+                pass
+            assert await member.beat() == ErrorCode.UNKNOWN_MEMBER_ID
+            member.member_id = ""
+            await member.enter()
+            assert member.generation > 2, "generations do not fall"
+            member.client.close()
+
+    run(scenario)
+
+
+def test_an_assignment_that_cannot_be_stored_is_refused_to_all_and_the_group_made_anew() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        first = await member_of(client)
+        second = await parked_with(broker, first)
+        await first.join()
+        await second.finish_join()
+        second.start_sync()
+        coordinator = broker.broker.services.group_coordinator
+        await broker.until(lambda: coordinator.parked_count == 1)
+        broker.disk.fail("append", "*.log", error_number=errno.ENOSPC)
+        first.start_sync()
+        assert await refused(first.client) == ErrorCode.NOT_COORDINATOR
+        assert await refused(second.client) == ErrorCode.NOT_COORDINATOR
+        assert coordinator.parked_count == 0
+        broker.disk.heal()
+        await settled(broker)
+        # What was stored is the generation before.
+        assert await first.beat(generation=1) == 0
+        assert await second.beat() == ErrorCode.UNKNOWN_MEMBER_ID
+        second.client.close()
+
+    with_broker(scenario)
+
+
+def test_a_commit_that_cannot_be_stored_costs_nobody_the_group() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        member = await member_of(client)
+        other = await parked_with(broker, member)
+        broker.disk.fail("append", "*.log", error_number=errno.ENOSPC)
+        request = offset_commit(Target("t", b""), 8, group="h")
+        answer = await client.ask(request, 8)
+        assert answer.topics[0].partitions[0].error_code == ErrorCode.NOT_COORDINATOR
+        broker.disk.heal()
+        assert broker.broker.services.group_coordinator.parked_count == 1
+        await member.join()
+        await other.finish_join()
+        other.client.close()
+
+    with_broker(scenario, offsets_topic_num_partitions="1")
+
+
+def test_members_look_for_the_coordinator_again_when_the_offsets_topic_is_deleted() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        member = await member_of(client)
+        other = await parked_with(broker, member)
+        topic_id = broker.broker.services.metadata.image.topic_ids[GROUP_TOPIC]
+        await client.ask(delete_topics(Target(GROUP_TOPIC, topic_id), 6), 6)
+        assert await refused(other.client) == ErrorCode.NOT_COORDINATOR
+        assert await member.beat() in (
+            ErrorCode.NOT_COORDINATOR,
+            ErrorCode.COORDINATOR_NOT_AVAILABLE,
+        )
+        await client.ask(find_coordinator(Target("", b""), 4), 4)
+        await settled(broker)
+        assert await member.beat() == ErrorCode.UNKNOWN_MEMBER_ID
+        other.client.close()
+
+    with_broker(scenario)
+
+
+def test_a_new_leader_epoch_makes_the_shard_anew() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        member = await member_of(client)
+        other = await parked_with(broker, member)
+        coordinator = broker.broker.services.group_coordinator
+        index = coordinator.partition_of("g")
+        partition = broker.broker.replicas.partition(GROUP_TOPIC, index)
+        record = partition.record
+        partition.apply(dataclasses.replace(record, leader_epoch=record.leader_epoch + 1))
+        coordinator.leadership_changed()
+        assert await refused(other.client) == ErrorCode.NOT_COORDINATOR
+        await settled(broker)
+        assert await member.beat() == 0
+        coordinator.leadership_changed()
+        assert coordinator.is_loaded, "nothing changed"
+        other.client.close()
+
+    with_broker(scenario)
+
+
+def test_while_groups_are_loaded_heartbeats_are_welcome() -> None:
+    request = HeartbeatRequest(group_id="g", generation_id=1, member_id="m")
+    for code, told in (
+        (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.NONE),
+        (ErrorCode.NOT_COORDINATOR, ErrorCode.NOT_COORDINATOR),
+    ):
+        assert HANDLERS[ApiKey.HEARTBEAT].error_response(request, 4, code).error_code == told
+
+
+def test_offsets_of_idle_groups_expire_and_stay_forgotten() -> None:
+    async def scenario() -> None:
+        world = World()
+        target = Target("t", b"")
+        async with running(world, **EXPIRING) as broker:
             client = await broker.client()
-            target = Target("t", await client.create("t"))
-            await client.ask(find_coordinator(target, 4), 4)
-            for number in range(400):
-                request = offset_commit(target, 8, group=f"g{number}", offset=number)
-                request.topics[0].partitions[0].committed_metadata = "m" * 4000
-                client.send(request, 8)
-            for _ in range(400):
-                await client.receive()
+            member = await member_of(client)
+            request = offset_commit(target, 8, generation=member.generation)
+            request.member_id = member.member_id
+            await client.ask(request, 8)
+            await client.ask(offset_commit(target, 8, group="idle"), 8)
+            coordinator = broker.broker.services.group_coordinator
+            await coordinator.expire_offsets()
+            assert await offset_of(client, "idle") == 5
+            world.clock.time_ms += 60_001
+            broker.loop.advance(601)
+            while await offset_of(client, "idle") != -1:
+                pass
+            assert await offset_of(client, "g") == 5, "its group has a member"
             client.close()
-        async with running(world, offsets_topic_num_partitions="1") as broker:
+        async with running(world, **EXPIRING) as broker:
             client = await broker.client()
-            for number in (0, 1, 200, 261, 262, 399):
-                answer = await client.ask(offset_fetch(target, 8, group=f"g{number}"), 8)
-                found = answer.groups[0].topics[0].partitions[0].committed_offset
-                assert found == number
+            assert await offset_of(client, "idle") == -1
+            assert (await described(client, "idle")).error_code == ErrorCode.GROUP_ID_NOT_FOUND
             client.close()
 
     run(scenario)
 
 
-def test_an_unreadable_record_does_not_lock_groups_out() -> None:
-    async def scenario() -> None:
-        world = World()
-        async with running(world, offsets_topic_num_partitions="1") as broker:
-            client = await broker.client()
-            target = Target("t", await client.create("t"))
-            await client.ask(find_coordinator(target, 4), 4)
-            await client.ask(offset_commit(target, 8, offset=1), 8)
-            partition = broker.broker.replicas.partition(GROUP_TOPIC, 0)
-            for key in (b"\x00\x01\x00\x63", b"\x00", b"\x00\x63other"):
-                partition.append_as_leader(
-                    _keyed(key), now_ms=world.clock.now_ms(), required_acks=-1, internal=True
-                )
-            await client.ask(offset_commit(target, 8, group="h", offset=2), 8)
-            client.close()
-        async with running(world, offsets_topic_num_partitions="1") as broker:
-            client = await broker.client()
-            for group, offset in (("g", 1), ("h", 2)):
-                answer = await client.ask(offset_fetch(target, 8, group=group), 8)
-                assert answer.groups[0].topics[0].partitions[0].committed_offset == offset
-            client.close()
-
-    run(scenario)
+EXPIRING = {"offsets_retention_minutes": "1", "group_max_session_timeout_ms": "2000000"}
 
 
-def _keyed(key: bytes) -> memoryview:
-    return memoryview(build_batch([Record(0, 0, key, b"value", ())]))
+async def offset_of(client: Client, group: str) -> int:
+    answer = await client.ask(offset_fetch(Target("t", b""), 8, group=group), 8)
+    offset: int = answer.groups[0].topics[0].partitions[0].committed_offset  # type: ignore[attr-defined]
+    return offset

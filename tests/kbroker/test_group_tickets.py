@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kbroker.group_tickets import CommitWait, Tickets
+from kbroker.group_tickets import CommitWait, Tickets, teller
 from kbroker.watch import Deadlines, Deferred
 from tests.kbroker.connection_harness import TurnLoop
 from wire.errors import ErrorCode, KafkaError
@@ -14,6 +14,7 @@ from wire.messages.heartbeat import HeartbeatResponse
 from wire.schema import Response
 
 ANSWER = HeartbeatResponse(error_code=0)
+ANSWERS = [HeartbeatResponse(error_code=code) for code in range(3)]
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ class Told:
 def started(loop: TurnLoop, *, count: int) -> tuple[Written, list[Told]]:
     partition = Written()
     told = [Told() for _ in range(count)]
-    wait: CommitWait = CommitWait(
-        [(each.deferred, place) for place, each in enumerate(told)],
+    wait = CommitWait(
+        [teller(each.deferred, ANSWERS[place]) for place, each in enumerate(told)],
         as_error=lambda code: ErrorCode(code + 1),
         deadlines=Deadlines(loop),
     )
@@ -98,9 +99,9 @@ def test_everybody_is_answered_when_the_write_is_committed(loop: TurnLoop) -> No
     assert last_offset == 7
     assert [each.answers for each in told] == [[], [], []]
     waiter(ErrorCode.NONE)
-    assert [each.answers for each in told] == [[0], [1], [2]]
+    assert [each.answers for each in told] == [[each] for each in ANSWERS]
     loop.advance(2)
-    assert [each.answers for each in told] == [[0], [1], [2]]
+    assert [each.answers for each in told] == [[each] for each in ANSWERS]
 
 
 def test_a_write_that_fails_is_told_in_the_coordinators_words(loop: TurnLoop) -> None:
@@ -125,4 +126,4 @@ def test_one_client_that_is_gone_does_not_keep_the_others_waiting(loop: TurnLoop
     partition, told = started(loop, count=2)
     told[0].deferred.abandon()
     partition.waiters[0][1](ErrorCode.NONE)
-    assert [each.answers for each in told] == [[], [1]]
+    assert [each.answers for each in told] == [[], [ANSWERS[1]]]
