@@ -14,7 +14,6 @@ from kbroker.config.log_keys import LogKeys
 from kbroker.config.table import (
     CLUSTER_WIDE,
     INT_MAX,
-    PER_BROKER,
     ConfigError,
     at_least,
     boolean,
@@ -44,7 +43,6 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         "listeners",
         default=("PLAINTEXT://127.0.0.1:9092",),
         kafka=("PLAINTEXT://:9092",),
-        update=PER_BROKER,
         doc="Where the broker listens: NAME://HOST:PORT, separated by commas. An empty host is"
         " every interface, port 0 is any free one. By default only this machine can connect.",
     )
@@ -57,7 +55,6 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
     listener_security_protocol_map: str = string(
         "listener.security.protocol.map",
         default="SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
-        update=PER_BROKER,
         doc="The security protocol of each listener's name. Only PLAINTEXT is served.",
     )
     inter_broker_listener_name: str | None = string(
