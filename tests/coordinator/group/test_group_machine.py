@@ -31,11 +31,11 @@ from wire.messages.sync_group import SyncGroupResponse
 
 GROUP = "g"
 PARTITIONS = [f"t{index}" for index in range(4)]
-SESSION_MS = 10_000
 REBALANCE_MS = 15_000
+HEARTBEAT_MS = 3_000
 LONGEST_WAIT_MS = 5 * 60_000
 """What a parked join waits at most: as a new member, for the timeouts of others."""
-PROTOCOLS = ["range:t", "range:t,sticky:t", "sticky:t,range:t", "range:t+u"]
+PROTOCOLS = ["range:t", "range:t,sticky:t", "sticky:t,range:t", "range:t+u", "roundrobin:t"]
 
 # What makes a client forget its member id, and what makes it only join again.
 LOST = {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID}
@@ -48,6 +48,8 @@ class Consumer:
     name: str
     instance: str | None
     version: int
+    session_ms: int
+    """Shorter than the rebalance timeout, or longer."""
     protocols: str = PROTOCOLS[0]
     member_id: str = ""
     generation: int = -1
@@ -70,17 +72,18 @@ class GroupMachine(RuleBasedStateMachine):
         super().__init__()
         self.host = Host(GroupSettings(min_session_timeout_ms=1, max_size=4))
         self.consumers = [
-            Consumer("a", None, 9),
-            Consumer("b", None, 3),
-            Consumer("c", None, 5),
-            Consumer("d", "x", 9),
-            Consumer("e", "y", 5),
-            Consumer("f", "y", 8),
+            Consumer("a", None, 9, 10_000),
+            Consumer("b", None, 3, 40_000),
+            Consumer("c", None, 5, 40_000),
+            Consumer("d", "x", 9, 40_000),
+            Consumer("e", "y", 5, 10_000),
+            Consumer("f", "y", 8, 40_000),
         ]
         self.owner_by_generation: dict[tuple[int, str], str] = {}
         self.last_owned_generation = 0
         self.committed: dict[str, int] = {}
         self.commits = 0
+        self.given_out = "nobody"
 
     # --- what members do ---
 
@@ -108,6 +111,29 @@ class GroupMachine(RuleBasedStateMachine):
         consumer.waiting = None
         consumer.forget(member_id=True)
         self._join(consumer)
+        self._hear()
+
+    @rule()
+    def asks_for_an_id_and_is_gone(self) -> None:
+        request, version = join_request(GROUP, {"session": "10000"})
+        _, outcome = self.host.ask(
+            lambda ticket: self.host.shard.handle_join_group(
+                request,
+                version=version,
+                client=Client("gone", "/127.0.0.1"),
+                ticket=ticket,
+                now=self.host.now,
+            )
+        )
+        assert outcome.reply is not None, "somebody new does not wait"
+        if outcome.reply.error_code == ErrorCode.MEMBER_ID_REQUIRED:
+            self.given_out = outcome.reply.member_id
+
+    @rule()
+    def a_pending_member_leaves(self) -> None:
+        request, version = leave_request(GROUP, [self.given_out], {})
+        handle = self.host.shard.handle_leave_group
+        self.host.settle(handle(request, version=version, now=self.host.now))
         self._hear()
 
     @rule(index=st.integers(0, 5))
@@ -176,20 +202,25 @@ class GroupMachine(RuleBasedStateMachine):
             consumer.forget(member_id=True)
         self._hear()
 
-    @rule()
-    def all_settle(self) -> None:
-        """Everybody does what clients do, until nobody has anything to do."""
-        for _ in range(4):
-            for consumer in self.consumers:
-                if consumer.waiting is None and consumer.protocol is None:
-                    self._join(consumer)
+    @rule(steps=st.integers(1, 12), silent=st.sets(st.integers(0, 5)))
+    def live_on(self, steps: int, silent: set[int]) -> None:
+        """Everybody but the silent does what clients do, every three seconds."""
+        for _ in range(steps):
+            for index, consumer in enumerate(self.consumers):
+                if index not in silent and consumer.waiting is None:
+                    self._act(index)
                     self._hear()
-            self.host.due()
+            self.host.advance(HEARTBEAT_MS)
             self._hear()
-            for consumer in self.consumers:
-                if consumer.waiting is None and consumer.protocol and consumer.owned is None:
-                    self._sync(consumer)
-                    self._hear()
+
+    def _act(self, index: int) -> None:
+        consumer = self.consumers[index]
+        if consumer.protocol is None:
+            self._join(consumer)
+        elif consumer.owned is None:
+            self._sync(consumer)
+        else:
+            self.heartbeats(index)
 
     # --- what happens to them ---
 
@@ -267,7 +298,7 @@ class GroupMachine(RuleBasedStateMachine):
     def _join(self, consumer: Consumer) -> None:
         options = {
             "member": consumer.member_id,
-            "session": str(SESSION_MS),
+            "session": str(consumer.session_ms),
             "rebalance": str(REBALANCE_MS),
             "protocols": consumer.protocols,
             "version": str(consumer.version),
