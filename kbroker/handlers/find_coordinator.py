@@ -26,7 +26,6 @@ TRANSACTION = 1
 SHARE = 2
 
 BATCHED_SINCE = 4
-SHARE_SINCE = 6
 NO_NODE = -1
 
 MALFORMED = (
@@ -73,7 +72,7 @@ def _find(context: RequestContext, key_type: int, key: str) -> Coordinator:
             raise KafkaError(
                 ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not served yet"
             )
-        if key_type == SHARE and batched and context.api_version < SHARE_SINCE:
+        if key_type == SHARE and batched:
             raise KafkaError(ErrorCode.INVALID_REQUEST)
         if key_type != GROUP:
             raise KafkaError(ErrorCode.INVALID_REQUEST, MALFORMED)

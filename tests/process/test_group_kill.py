@@ -33,7 +33,7 @@ from wire.messages.sync_group import (
 GROUP, TOPIC = "readers", "log"
 LIVES = 3
 SESSION_MS = 30_000
-SHORT_SESSION_MS = 600
+SHORT_SESSION_MS = 1_000
 ARGUMENTS = ["--set", "group.min.session.timeout.ms=500"]
 
 
