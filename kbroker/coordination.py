@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from random import Random
 from typing import TypeVar
@@ -20,6 +19,7 @@ from typing import TypeVar
 from coordinator.group.settings import GroupSettings
 from coordinator.group.shard import GroupShard
 from coordinator.outcome import CoordinatorRecord, Moment, Outcome, Reply, Ticket
+from kbroker.cluster.topic_ids import random_id
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.dependencies import WallClock
 from kbroker.gathering import gather
@@ -357,7 +357,9 @@ class GroupCoordinator:
         )
 
     def _new_id(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        """A fresh UUID in the usual form, as member ids end with."""
+        text = random_id(self._random).hex()
+        return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
     def _now(self) -> Moment:
         return Moment(self._clock.now_ms(), int(self._loop_time() * 1000))

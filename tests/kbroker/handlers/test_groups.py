@@ -3,6 +3,8 @@ them."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kbroker.handlers.join_group import client_host
@@ -27,6 +29,7 @@ from wire.messages.list_groups import ListGroupsRequest
 from wire.messages.sync_group import SyncGroupRequest
 
 JOIN_VERSIONS = range(10)
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 NOTHING = Target("", b"")
 
 
@@ -73,7 +76,7 @@ def test_a_member_joins_lives_and_leaves_in_every_version(version: int) -> None:
         assert [each.member_id for each in joined.members] == [joined.member_id]
         assert joined.protocol_type == ("consumer" if version >= 7 else None)
         me = joined.member_id
-        assert me.startswith("test-"), "the client's id and a fresh one"
+        assert re.fullmatch("test-" + UUID, me), "the client's id and a fresh one"
         synced = await client.ask(
             sync_group(version=sync, member_id=me, assignments={me: b"all"}), sync
         )
