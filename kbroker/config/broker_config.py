@@ -281,7 +281,7 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         for name, value in retention.items():
             if value is not None and value != -1 and value < 1:
                 raise ConfigError(
-                    name, f"{name} must be unlimited (-1) or, equal or greater than 1"
+                    name, f"{name} must be unlimited (-1) or, greater than or equal to 1"
                 )
         if self.group_min_session_timeout_ms > self.group_max_session_timeout_ms:
             raise ConfigError(

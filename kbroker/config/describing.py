@@ -71,7 +71,7 @@ def describe_topic(running: RunningConfig, overrides: Mapping[str, str]) -> list
     described = []
     for key in TopicConfig.KEYS.values():
         value = render(config.value(key.name))
-        synonyms = _broker_synonyms(running, key.synonyms[0]) if key.synonyms else []
+        synonyms = _inherited(running, key)
         if key.name in overrides:
             synonyms.insert(0, Synonym(key.name, value, ConfigSource.TOPIC))
         described.append(_described(key, value, synonyms))
@@ -91,6 +91,14 @@ def describe_broker(running: RunningConfig) -> list[DescribedConfig]:
                 read_only=key.update is READ_ONLY,
             )
         )
+        for name in key.synonyms:
+            # As Kafka, which lists broker.id beside node.id.
+            source = described[-1].source
+            described.append(
+                DescribedConfig(
+                    name, value, source, (Synonym(name, value, source),), key.type, read_only=True
+                )
+            )
     for name in sorted(running.every_broker.keys() | running.this_broker.keys()):
         if name not in BrokerConfig.KEYS:
             synonyms = _broker_synonyms(running, name)
@@ -121,11 +129,7 @@ def describe_group(running: RunningConfig, overrides: Mapping[str, str]) -> list
     described = []
     for key in GroupConfig.KEYS.values():
         value = render(config.value(key.name))
-        (synonym,) = key.synonyms
-        if synonym in BrokerConfig.KEYS:
-            synonyms = _broker_synonyms(running, synonym)
-        else:
-            synonyms = [Synonym(synonym, render(key.default), ConfigSource.DEFAULT)]
+        synonyms = _inherited(running, key)
         if key.name in overrides:
             synonyms.insert(0, Synonym(key.name, value, ConfigSource.GROUP))
         described.append(_described(key, value, synonyms))
@@ -157,6 +161,17 @@ def _described(
         read_only=read_only,
         documentation=key.doc,
     )
+
+
+def _inherited(running: RunningConfig, key: ConfigKey) -> list[Synonym]:
+    """What a topic's or a group's key would have of the broker's."""
+    if not key.synonyms:
+        return []
+    name = key.synonyms[0]
+    if name in BrokerConfig.KEYS:
+        return _broker_synonyms(running, name)
+    # A key of Kafka's brokers that is none of ours: it always has its default.
+    return [Synonym(name, render(key.default), ConfigSource.DEFAULT)]
 
 
 def _broker_synonyms(running: RunningConfig, name: str) -> list[Synonym]:

@@ -29,7 +29,9 @@ LEVELS: Mapping[str, int] = {
 def describe_loggers() -> list[DescribedConfig]:
     """Every logger with the level that it goes by."""
     return [
-        DescribedConfig(name, _level_name(logger), ConfigSource.DYNAMIC_BROKER_LOGGER)
+        DescribedConfig(
+            name, _level_name(logger), ConfigSource.DYNAMIC_BROKER_LOGGER, documentation=""
+        )
         for name, logger in sorted(_loggers().items())
     ]
 

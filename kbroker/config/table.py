@@ -63,10 +63,14 @@ CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Validator:
-    """A rule on values: `refusal` says why one is refused, or None; `words` documents the rule."""
+    """A rule on values: `refusal` says why one is refused, or None; `words` documents the rule.
+
+    `shown` is what a refusal shows of the value: of a list maybe only the element at fault.
+    """
 
     words: str
     refusal: Callable[[ConfigValue], str | None]
+    shown: Callable[[ConfigValue], str | None] = lambda value: render(value)
 
 
 ANY = Validator("", lambda value: None)
@@ -99,7 +103,7 @@ class ConfigKey:
             return
         refusal = "Value must be non-null" if value is None else self.valid.refusal(value)
         if refusal is not None:
-            raise self.refused("null" if value is None else str(render(value)), refusal)
+            raise self.refused("null" if value is None else str(self.valid.shown(value)), refusal)
 
     def refused(self, text: str, why: str) -> ConfigError:
         return ConfigError(self.name, f"Invalid value {text} for configuration {self.name}: {why}")
@@ -314,10 +318,13 @@ def some_of(*words: str) -> Validator:
     listed = ", ".join(words)
 
     def refusal(value: ConfigValue) -> str | None:
-        elements = cast("tuple[str, ...]", value)
-        return None if set(elements) <= set(words) else f"String must be one of: {listed}"
+        return None if culprit(value) is None else f"String must be one of: {listed}"
 
-    return Validator(f"any of {listed}", refusal)
+    def culprit(value: ConfigValue) -> str | None:
+        elements = cast("tuple[str, ...]", value)
+        return next((element for element in elements if element not in words), None)
+
+    return Validator(f"any of {listed}", refusal, culprit)
 
 
 # Parsers, one for each type.

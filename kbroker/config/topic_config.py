@@ -54,7 +54,10 @@ def _replicas(name: str) -> Validator:
             f"{name} must be the literal '*' or a list of replicas in the following format: {shape}"
         )
 
-    return Validator(f"* or {shape}", refusal)
+    def shown(value: ConfigValue) -> str:
+        return f"[{', '.join(cast('tuple[str, ...]', value))}]"  # as Java writes a list
+
+    return Validator(f"* or {shape}", refusal, shown)
 
 
 class TopicConfig(ConfigTable):
@@ -161,6 +164,7 @@ class TopicConfig(ConfigTable):
         "local.retention.bytes",
         default=-2,
         valid=at_least(-2),
+        synonyms=("log.local.retention.bytes",),
         update=CLUSTER_WIDE,
         doc="Accepted, without effect: there is no tiered storage.",
     )
@@ -168,6 +172,7 @@ class TopicConfig(ConfigTable):
         "local.retention.ms",
         default=-2,
         valid=at_least(-2),
+        synonyms=("log.local.retention.ms",),
         update=CLUSTER_WIDE,
         doc="Accepted, without effect: there is no tiered storage.",
     )
@@ -387,7 +392,7 @@ def topic_config(broker: BrokerConfig, overrides: Mapping[str, str]) -> TopicCon
 def broker_default(key: ConfigKey, broker: BrokerConfig) -> ConfigValue:
     """The value that the broker's keys give to a topic's key, in the topic key's unit."""
     for synonym in key.synonyms:
-        value = broker.value(synonym)
+        value = broker.value(synonym) if synonym in BrokerConfig.KEYS else None
         if value is not None:
             return _in_milliseconds(synonym, value)
     return key.default

@@ -76,8 +76,14 @@ def _entry(
             for each in (described.synonyms if request.include_synonyms else ())
         ],
         config_type=UNKNOWN_TYPE if described.type is None else described.type,
-        documentation=described.documentation if request.include_documentation else None,
+        documentation=_documentation(request, described),
     )
+
+
+def _documentation(request: DescribeConfigsRequest, described: DescribedConfig) -> str | None:
+    # Null where it was not asked for; what has none at all has an empty one (as in Kafka).
+    asked = request.include_documentation or not described.documentation
+    return described.documentation if asked else None
 
 
 def _refused(

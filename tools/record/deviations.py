@@ -53,6 +53,13 @@ TWICE = (
     " first in silence."
 )
 NO_TIME = "Who gives a request no time is answered all the same: there is nothing to wait for."
+DURABLE = "Durable by default: what was acknowledged is on the disk."
+WRITTEN_DEFAULT = (
+    "Kafka 4.1 and later writes the default into the cluster's configuration (KIP-966)."
+)
+UNKNOWN_KEYS = (
+    "A key that nobody knows is refused, as at the start; Kafka stores it, and nothing comes of it."
+)
 
 DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
@@ -77,7 +84,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
         path="*configs.flush.messages.value",
         kafka='"9223372036854775807"',
         ours='"1"',
-        why="Durable by default: what was acknowledged is on the disk.",
+        why=DURABLE,
     ),
     Deviation(
         scenario="create_topics/*",
@@ -85,7 +92,87 @@ DEVIATIONS: tuple[Deviation, ...] = (
         path="*configs.min.insync.replicas.config_source",
         kafka="3",
         ours="5",
-        why="Kafka 4.1 and later writes the default into the cluster's configuration (KIP-966).",
+        why=WRITTEN_DEFAULT,
+    ),
+    Deviation(
+        scenario="configs_*",
+        step="*",
+        path="*configs.flush.messages.*",
+        kafka='"9223372036854775807"',
+        ours='"1"',
+        why=DURABLE,
+    ),
+    Deviation(
+        scenario="configs_*",
+        step="*",
+        path="*configs.min.insync.replicas.*",
+        kafka="*",
+        ours="*",
+        why=WRITTEN_DEFAULT,
+    ),
+    Deviation(
+        scenario="configs_describe/*",
+        step="*",
+        path="*.documentation",
+        kafka='"*',
+        ours='"*',
+        why="The words about a key are our own: they tell what it does here.",
+    ),
+    Deviation(
+        scenario="configs_describe/broker_keys",
+        step="*",
+        path="*configs.node.id.synonyms.*",
+        kafka="*",
+        ours="*",
+        why="A broker is number 1 where nobody says otherwise; in Kafka node.id has no default.",
+    ),
+    Deviation(
+        scenario="configs_describe/broker_keys",
+        step="broker.id",
+        path="*configs.broker.id.synonyms.*",
+        kafka="*",
+        ours="*",
+        why="broker.id is another name of node.id here, and nothing beside it.",
+    ),
+    Deviation(
+        scenario="configs_describe/broker_keys",
+        step="offsets.topic.num.partitions",
+        path="*.value",
+        kafka='"50"',
+        ours='"1"',
+        why="A default that suits one node; docs/configs.md lists them.",
+    ),
+    Deviation(
+        scenario="configs_*",
+        step="operation *",
+        path="responses.*.error_code",
+        kafka="UNKNOWN_SERVER_ERROR",
+        ours="INVALID_REQUEST",
+        why=KAFKA_FAILS,
+    ),
+    Deviation(
+        scenario="configs_*",
+        step="operation *",
+        path="responses.*.error_message",
+        kafka="null",
+        ours='"Unknown operation*',
+        why=KAFKA_FAILS,
+    ),
+    Deviation(
+        scenario="configs_brokers/*",
+        step="unknown",
+        path="responses.*",
+        kafka="*",
+        ours="*",
+        why=UNKNOWN_KEYS,
+    ),
+    Deviation(
+        scenario="configs_brokers/values",
+        step="retention.ms=1*",
+        path="responses.*",
+        kafka="*",
+        ours="*",
+        why=UNKNOWN_KEYS,
     ),
     Deviation(
         scenario="metadata/auto_create",

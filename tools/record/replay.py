@@ -16,7 +16,13 @@ from tools.record.player import Exchange, Player
 
 Scenario = Callable[[Player], None]
 
-EXACT_MESSAGES: tuple[str, ...] = ("create_topics/*", "delete_topics/*")
+EXACT_MESSAGES: tuple[str, ...] = (
+    "create_topics/*",
+    "delete_topics/*",
+    "configs_describe/*",
+    "configs_topics/*",
+    "configs_groups/*",
+)
 
 
 def play(scenario: Scenario, host: str, port: int) -> list[Exchange]:

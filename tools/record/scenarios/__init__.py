@@ -6,6 +6,9 @@ from tools.record.scenarios import (
     admin_partitions,
     admin_records,
     admin_topics,
+    configs_brokers,
+    configs_describe,
+    configs_topics,
     connections,
     fetch,
     fetch_sessions,
@@ -33,4 +36,7 @@ SCENARIOS: dict[str, Scenario] = {
     **admin_records.SCENARIOS,
     **admin_topics.SCENARIOS,
     **admin_cluster.SCENARIOS,
+    **configs_describe.SCENARIOS,
+    **configs_topics.SCENARIOS,
+    **configs_brokers.SCENARIOS,
 }
