@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TYPES = {"topic": 2, "broker": 4, "group": 32}
 ALL_BROKERS = "default"
 SET, DELETE = 0, 1
+UNSUPPORTED_VERSION = 35
 SOURCES = {
     1: "topic",
     2: "broker",
@@ -205,12 +206,21 @@ def resource_names(admin: KafkaAdminClient, kind: str) -> list[str]:
         return [topic["name"] for topic in describe_topics(admin, None)]
     if kind == "broker":
         return [str(each["broker_id"]) for each in admin.describe_cluster()["brokers"]]
+    return groups_with_settings(admin)
+
+
+def groups_with_settings(admin: KafkaAdminClient) -> list[str]:
+    """None where the broker is of a release that cannot tell (KIP-1142)."""
+    from kafka.errors import BrokerResponseError
     from kafka.protocol.admin import ListConfigResourcesRequest
 
-    request = ListConfigResourcesRequest(resource_types=[TYPES["group"]])
-    response = send(admin, request)
-    resources = response.config_resources
-    return sorted(str(each.resource_name) for each in resources)
+    try:
+        answer = send(admin, ListConfigResourcesRequest(resource_types=[TYPES["group"]]))
+    except BrokerResponseError as error:
+        if error.errno != UNSUPPORTED_VERSION:
+            raise
+        return []
+    return sorted(str(each.resource_name) for each in answer.config_resources)
 
 
 @command.command("describe")

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from wire.errors import ErrorCode
+
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
     from kafka.admin import KafkaAdminClient
@@ -138,7 +140,7 @@ def explain(error: Exception, target: Target) -> str:
     if isinstance(error, BrokerResponseError):
         return explain_code(int(error.errno))
     if isinstance(error, KafkaTimeoutError | KafkaConnectionError | NodeNotReadyError):
-        return f"the broker at {target.bootstrap} does not answer (waited {target.timeout_s:g} s)"
+        return f"the broker at {target.bootstrap} does not answer"
     words = str(error.args[0]) if error.args else ""
     return words or type(error).__name__
 
@@ -147,9 +149,12 @@ def explain_code(code: int, message: str | None = None) -> str:
     """Kafka's error in words: the broker's own if it sent some, and Kafka's name of the code."""
     from kafka.errors import for_code
 
-    known = for_code(code)
-    words = str(message or known.description or known.__name__)
-    return f"{words.strip().rstrip('.')} ({known.message or code})"
+    try:
+        name = ErrorCode(code).name
+    except ValueError:
+        name = f"error {code}"
+    words = str(message or for_code(code).description or "refused by the broker")
+    return f"{words.strip().rstrip('.')} ({name})"
 
 
 @contextmanager
@@ -189,6 +194,21 @@ def open_producer(target: Target, **settings: object) -> KafkaProducer:
             **settings,
         ),
     )
+
+
+def give_up(producer: KafkaProducer) -> None:
+    """Close it at once. What is not acknowledged is lost: whoever wants it has waited before.
+
+    kafka-python 3.0 raises here where something is unacknowledged, does not close, and complains
+    again when the object goes.
+    """
+    from kafka.errors import KafkaTimeoutError
+
+    try:
+        producer.close(timeout=0)
+    except KafkaTimeoutError:
+        producer._sender.force_close()
+        producer._closed = True
 
 
 def open_consumer(target: Target, **settings: object) -> KafkaConsumer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,13 @@ from kbroker.cli.topic_names import find_partitions
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, TopicPartition
     from kafka.consumer.fetcher import ConsumerRecord
+    from kafka.structs import OffsetAndMetadata
 
 POLL_MS = 200
+CLOSE_MS = 2000
+"""To leave the group; a dead broker is not waited for any longer."""
+CHECK_S = 2.0
+"""So long nothing may come before the broker is asked whether it is there."""
 MOST_RECORDS_PER_POLL = 2000
 MOST_TO_JOIN_S = 30.0
 """Members that are alive join again within a heartbeat's interval of three seconds."""
@@ -114,7 +119,7 @@ def command(
         max_poll_records=MOST_RECORDS_PER_POLL,
         max_partition_fetch_bytes=FETCH_BYTES,
     )
-    with closing(consumer):
+    try:
         ends = consumer.end_offsets(partitions, timeout_ms=target.timeout_ms)
         if group is None:
             consumer.assign(partitions)
@@ -122,8 +127,12 @@ def command(
                 consumer.seek(partition, offset)
         else:
             consumer.subscribe([partitions[0].topic])
-        with progress(topic, total=most, wanted=bool(most) and not sys.stdout.isatty()) as advance:
+        with progress(
+            "reading", total=most, wanted=bool(most) and not sys.stdout.isatty()
+        ) as advance:
             Reader(consumer, target, wish, ends, in_group=group is not None).run(advance)
+    finally:
+        consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
     return 0
 
 
@@ -145,18 +154,29 @@ class Reader:
         self._ends = ends
         self._in_group = in_group
         self._printed = 0
-        self._heard_s = steady_s()
+        self._to_commit: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._heard_s = self._checked_s = steady_s()
 
     def run(self, advance: Advance) -> None:
-        """Until the end as it was at the start, or for ever; CommandError, KafkaError."""
+        """Until the end as it was at the start, or for ever; CommandError, KafkaError.
+
+        What was printed is committed, also when Ctrl-C comes in between.
+        """
+        try:
+            self._read(advance)
+        except KeyboardInterrupt:
+            self._commit(timeout_ms=CLOSE_MS)
+            raise
+
+    def _read(self, advance: Advance) -> None:
         while not self._is_done():
             batches = self._consumer.poll(POLL_MS, max_records=self._most_now())
-            for records in batches.values():
-                self._print(records)
+            for partition, records in batches.items():
+                self._print(partition, records)
                 advance(len(records))
             if batches:
-                self._heard_s = steady_s()
-                self._commit()
+                self._heard_s = self._checked_s = steady_s()
+                self._commit(timeout_ms=self._target.timeout_ms)
             else:
                 self._check_alive()
 
@@ -180,30 +200,38 @@ class Reader:
         left = MOST_RECORDS_PER_POLL if most is None else most - self._printed
         return min(left, MOST_RECORDS_PER_POLL)
 
-    def _print(self, records: Sequence[ConsumerRecord]) -> None:
+    def _print(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
+        from kafka.structs import OffsetAndMetadata
+
         lines = [self._wish.line(incoming(record)) for record in records]
         write_out(b"".join(line + b"\n" for line in lines))
         self._printed += len(records)
+        if self._in_group:
+            next_offset, epoch = records[-1].offset + 1, records[-1].leader_epoch
+            self._to_commit[partition] = OffsetAndMetadata(next_offset, "", epoch)
 
-    def _commit(self) -> None:
+    def _commit(self, *, timeout_ms: int) -> None:
         from kafka.errors import CommitFailedError
 
-        if self._in_group:
+        if self._to_commit:
             # The partitions went to another member meanwhile, who reads these records again.
             with suppress(CommitFailedError):
-                self._consumer.commit(timeout_ms=self._target.timeout_ms)
+                self._consumer.commit(self._to_commit, timeout_ms=timeout_ms)
+            self._to_commit = {}
 
     def _check_alive(self) -> None:
-        """Where nothing came for long: KafkaError from a dead broker, CommandError if stuck."""
-        silent_s = steady_s() - self._heard_s
+        """Where nothing comes: KafkaError if the broker is dead, CommandError if it is in vain."""
+        now_s = steady_s()
+        silent_s = now_s - self._heard_s
         if not self._consumer.assignment():
             if silent_s > MOST_TO_JOIN_S:
                 raise CommandError("the group gave no partition: other members have them all")
-        elif silent_s > self._target.timeout_s:
-            self._consumer.end_offsets(list(self._ends), timeout_ms=self._target.timeout_ms)
-            if not self._wish.follow:
-                raise CommandError(f"no more records came for {self._target.timeout_s:g} s")
-            self._heard_s = steady_s()
+        elif not self._wish.follow and silent_s > 2 * self._target.timeout_s:
+            raise CommandError(f"no record came for {silent_s:.0f} s, and the end is not reached")
+        if now_s - self._checked_s > CHECK_S:
+            # The client itself would try to connect for ever, without a word.
+            self._consumer.end_offsets(list(self._ends), timeout_ms=self._target.connect_timeout_ms)
+            self._checked_s = steady_s()
 
 
 def incoming(record: ConsumerRecord) -> IncomingRecord:

@@ -45,7 +45,7 @@ def check_batch(data: memoryview, position: int, least_offset: int) -> BatchHead
     left = len(data) - position
     if left < HEADER_SIZE:
         raise Damage(
-            f"at byte {position}: {left} bytes are left, a batch begins with {HEADER_SIZE}"
+            f"at byte {position}: {left} bytes are left, a batch has {HEADER_SIZE} or more"
         )
     try:
         header = read_header(data, position)

@@ -17,6 +17,7 @@ from kbroker.cli.connection import (
     CommandError,
     Target,
     explain,
+    give_up,
     open_admin,
     open_producer,
     remote,
@@ -109,7 +110,7 @@ def command(
         ]
         advance = stack.enter_context(
             progress(
-                f"to {topic}",
+                "sending",
                 total=total_bytes([stream for _, stream in inputs]),
                 in_bytes=True,
                 wanted=not any(stream.isatty() for _, stream in inputs),
@@ -237,6 +238,8 @@ class Sender:
 
     def send(self, record: OutgoingRecord, place: str) -> None:
         """Hand it to the client, which sends it soon. CommandError, for an earlier one as well."""
+        from kafka.errors import KafkaError
+
         size = len(record.key or b"") + len(record.value or b"")
         try:
             future = self._producer.send(
@@ -250,6 +253,8 @@ class Sender:
         except (ValueError, TypeError, AssertionError) as error:
             # What kafka-python cannot send: neither key nor value, a header that is null.
             raise CommandError(f"{place}: {error}") from None
+        except KafkaError as error:
+            raise CommandError(f"{place}: {explain(error, self._target)}") from None
         self._pending.append((future, size, place))
         self._pending_bytes += size
         while self._pending and (
@@ -266,7 +271,7 @@ class Sender:
 
     def close(self) -> None:
         """Give up the connection, and what is not acknowledged."""
-        self._producer.close(timeout=0)
+        give_up(self._producer)
 
     def _await_oldest(self) -> None:
         from kafka.errors import KafkaError

@@ -121,12 +121,11 @@ def create(
         answer = admin.create_topics(
             dict.fromkeys(names, wanted), timeout_ms=target.timeout_ms, raise_errors=False
         )
-    accepted = {ALREADY_EXISTS} if if_not_exists else set()
-    _raise_first(answer["topics"], accepted)
     for topic in answer["topics"]:
         if not topic["error_code"]:
             count = int(topic["num_partitions"])
             click.echo(f"created {topic['name']} with {count} partition{'s' * (count != 1)}")
+    _raise_failures(answer["topics"], {ALREADY_EXISTS} if if_not_exists else set())
     return 0
 
 
@@ -140,10 +139,10 @@ def delete(target: Target, *, names: tuple[str, ...], if_exists: bool) -> int:
         answer = admin.delete_topics(
             list(dict.fromkeys(names)), timeout_ms=target.timeout_ms, raise_errors=False
         )
-    _raise_first(answer["topics"], {UNKNOWN_TOPIC} if if_exists else set())
     for topic in answer["topics"]:
         if not topic["error_code"]:
             click.echo(f"deleted {topic['name']}")
+    _raise_failures(answer["topics"], {UNKNOWN_TOPIC} if if_exists else set())
     return 0
 
 
@@ -163,13 +162,12 @@ def alter(target: Target, *, name: str, partitions: int) -> int:
         answer = admin.create_partitions(
             {name: partitions}, timeout_ms=target.timeout_ms, raise_errors=False
         )
-    for result in answer.results:
-        _raise_first([result.to_dict()], set())
+    _raise_failures([result.to_dict() for result in answer.results], set())
     click.echo(f"{name} has {partitions} partitions")
     return 0
 
 
-def _raise_first(results: list[dict[str, object]], accepted: set[int]) -> None:
+def _raise_failures(results: list[dict[str, object]], accepted: set[int]) -> None:
     """CommandError that names each topic the broker refused; the others were done."""
     failures = []
     for result in results:

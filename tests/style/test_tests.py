@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 CONFORMANCE = "tests/kbroker/cluster/test_metadata_store_conformance.py"
 CODEC = "tests/wire/test_compiler.py"
+COMMANDS = "tests/process/test_cli.py"
 # Modules without a twin of their own: where they are tested, by path or by folder.
 TESTED_ELSEWHERE = {
     "wire/messages/": "tests/wire/messages/test_differential.py",
@@ -21,6 +22,14 @@ TESTED_ELSEWHERE = {
     "kbroker/process.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/ready.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/handlers/": "tests/exchanges/test_replay.py",
+    "kbroker/cli/completion.py": COMMANDS,
+    "kbroker/cli/connection.py": COMMANDS,
+    "kbroker/cli/consume.py": COMMANDS,
+    "kbroker/cli/group_listing.py": COMMANDS,
+    "kbroker/cli/group_offsets.py": COMMANDS,
+    "kbroker/cli/groups.py": COMMANDS,
+    "kbroker/cli/offsets.py": COMMANDS,
+    "kbroker/cli/topics.py": COMMANDS,
     "kbroker/cluster/broker_admission.py": "tests/kbroker/cluster/test_controller.py",
     "kbroker/cluster/controller_term.py": "tests/kbroker/cluster/test_controller.py",
     "kbroker/cluster/topic_changes.py": "tests/kbroker/cluster/test_controller.py",
