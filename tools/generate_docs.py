@@ -15,6 +15,7 @@ from kbroker.config.ignored_keys import IGNORED, REFUSED, why_not_yet
 from kbroker.config.table import ConfigKey, ConfigTable, ConfigValue, render
 from kbroker.config.topic_config import TopicConfig
 from tools.api_table import apis
+from tools.metric_table import metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,8 +32,8 @@ table of deliberate differences below. A key is given in any of these ways; a la
 3. an environment variable, mapped as the official image of Apache Kafka maps it: `KAFKA_` and the
    key in capitals, with `_` for a dot, `__` for an underscore and `___` for a dash, so that
    `KAFKA_LOG_RETENTION_MS` is `log.retention.ms`;
-4. the options `--data` (`log.dirs`), `--listen` (`listeners`) and `--dev`
-   (`log.flush.interval.messages=9223372036854775807`);
+4. the options `--data` (`log.dirs`), `--listen` (`listeners`), `--http`
+   (`kbroker.http.listener`) and `--dev` (`log.flush.interval.messages=9223372036854775807`);
 5. `--set key=value`.
 
 The environment is over the file, as in the official image: one file may serve several brokers, and
@@ -102,6 +103,7 @@ def configs() -> str:
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/apis.md": apis,
     "docs/configs.md": configs,
+    "docs/METRICS.md": metrics,
 }
 
 

@@ -113,15 +113,14 @@ FLUSH_FAILURES = _counter("kbroker_flush_failures_total", "Logs whose flush fail
 STORAGE_ONLINE = _gauge(
     "kbroker_storage_online", "1 while the log directory takes appends, else 0."
 )
-    "kbroker_storage_online", "1 while the log directory takes appends, else 0."
+
+FREE_BYTES = _gauge(
+    "kbroker_log_directory_free_bytes", "What the disk of the log directory still takes."
 )
+DISK_BYTES = _gauge("kbroker_log_directory_bytes", "Size of the disk of the log directory.")
 
 GROUPS = _gauge("kbroker_groups", "Groups of this broker's coordinators.", "state")
 GROUP_MEMBERS = _gauge("kbroker_group_members", "Members of those groups.", "state")
-COORDINATOR_SHARDS = _gauge(
-    "kbroker_group_coordinator_partitions", "Partitions of __consumer_offsets, by state.", "state"
-)
-
 LOOP_TURN_SECONDS = _histogram(
     "kbroker_loop_turn_seconds",
     "Length of the event loop's turns: how long one serves nobody else. Not with uvloop.",
@@ -164,9 +163,10 @@ METRICS = (
     FLUSH_LOGS,
     FLUSH_FAILURES,
     STORAGE_ONLINE,
+    FREE_BYTES,
+    DISK_BYTES,
     GROUPS,
     GROUP_MEMBERS,
-    COORDINATOR_SHARDS,
     LOOP_TURN_SECONDS,
     LOOP_SLOW_TURNS,
     LOOP_LAG_SECONDS,

@@ -36,6 +36,7 @@ from kbroker.observability.totals import (
 from kbroker.server import Server
 from kbroker.services import Services
 from kbroker.version import __version__
+from log.file_system import DiskSpace
 from wire.api_key import ApiKey
 from wire.errors import ErrorCode
 
@@ -61,11 +62,13 @@ async def render(services: Services, server: Server, meters: Meters, *, ready: b
     connections = await connection_totals(
         server.connections, listeners=[listener.name for listener, _, _ in server.bound]
     )
+    space = await _space(services)
     families = itertools.chain(
         _broker(services, ready=ready),
         _requests(meters.requests, services),
         _connections(server, connections),
         _logs(services, logs),
+        _disk(space),
         _flushes(meters.flushes),
         _groups(services.group_coordinator),
         _loop(meters),
@@ -139,6 +142,20 @@ def _logs(services: Services, totals: LogTotals) -> Iterator[Family]:
     yield _one(names.TOPICS_NOT_LISTED, len(totals.topic_bytes) - len(listed))
 
 
+async def _space(services: Services) -> DiskSpace | None:
+    """Asked in a thread: a remote disk may take its time."""
+    try:
+        return await asyncio.get_running_loop().run_in_executor(None, services.replicas.disk_space)
+    except OSError:
+        return None
+
+
+def _disk(space: DiskSpace | None) -> Iterator[Family]:
+    if space is not None:
+        yield _one(names.FREE_BYTES, space.usable_bytes)
+        yield _one(names.DISK_BYTES, space.total_bytes)
+
+
 def _flushes(meter: FlushMeter | None) -> Iterator[Family]:
     if meter is not None:
         yield _histograms(names.FLUSH_SECONDS, {(): meter.seconds})
@@ -149,7 +166,7 @@ def _flushes(meter: FlushMeter | None) -> Iterator[Family]:
 def _groups(coordinator: GroupCoordinator) -> Iterator[Family]:
     groups: dict[str, float] = {}
     members: dict[str, float] = {}
-    for state, member_count in group_sizes(coordinator):
+    for state, member_count in coordinator.group_sizes():
         groups[state] = groups.get(state, 0) + 1
         members[state] = members.get(state, 0) + member_count
     yield _by_label(names.GROUPS, groups)
@@ -161,11 +178,6 @@ def _loop(meters: Meters) -> Iterator[Family]:
         yield _histograms(names.LOOP_TURN_SECONDS, {(): meters.turns.seconds})
         yield _one(names.LOOP_SLOW_TURNS, meters.turns.slow)
     yield _histograms(names.LOOP_LAG_SECONDS, {(): meters.lag.seconds})
-
-
-def group_sizes(coordinator: GroupCoordinator) -> list[tuple[str, int]]:
-    """(state, number of members) of each group."""
-    return []
 
 
 # Families.
