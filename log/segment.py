@@ -191,7 +191,10 @@ class Segment:
         config: LogConfig,
         jitter_ms: int,
     ) -> bool:
-        """Kafka's LogSegment.shouldRoll, for a batch or more of `size` bytes."""
+        """Kafka's LogSegment.shouldRoll, for a batch or more of `size` bytes.
+
+        But a batch without timestamps counts as of now: in Kafka it never makes a segment old.
+        """
         if last_offset - self.base_offset > MAX_RELATIVE_OFFSET:
             return True
         if self.size == 0:

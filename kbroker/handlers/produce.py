@@ -3,7 +3,8 @@
 Versions 3 to 13, advertised from 0: librdkafka up to 2.11 compresses only where it sees Produce 0.
 An append takes effect at once and the next request of the connection starts; only the answer waits,
 for the flush (or the followers) that covers it. acks=0 has no answer; an error then closes the
-connection, so that the client notices.
+connection, so that the client notices. Batches in another codec than their topic's
+`compression.type` are packed anew, in a thread where that may take long.
 
 - 7: zstd is allowed (KIP-110). 8: an error message per partition (KIP-467).
 - 10: where the leader is, when it is not here (KIP-951). 13: topics by id (KIP-516).
@@ -181,7 +182,6 @@ def _append_all(
     replicas = services.replicas
     version = context.api_version
     by_id = version >= TOPIC_IDS_SINCE
-    transactional_id_given = request.transactional_id is not None
     now_ms = services.clock.now_ms()
     response = ProduceResponse(responses=[])
     pending: PendingProduce | None = None
@@ -213,7 +213,7 @@ def _append_all(
                     now_ms=now_ms,
                     required_acks=acks,
                     header=header,
-                    transactional_id_given=transactional_id_given,
+                    transactional_id_given=request.transactional_id is not None,
                     prepared=prepared.get(id(data)) if prepared else None,
                 )
             except KafkaError as error:

@@ -1,7 +1,7 @@
 """One file per API, generated once from the protocol's facts, and the table of them all.
 
 Tools that meet any API (test clients, recorders) look messages up here; importing all of them
-costs 6 ms. `offset_records` declares what the group coordinator stores, which is no API.
+costs some 20 ms. `offset_records` declares what the group coordinator stores, which is no API.
 """
 
 from wire.api_key import ApiKey
