@@ -80,6 +80,8 @@ class GroupMachine(RuleBasedStateMachine):
             Consumer("f", "y", 8, 40_000),
         ]
         self.owner_by_generation: dict[tuple[int, str], str] = {}
+        self.shares: dict[tuple[int, str], frozenset[str]] = {}
+        """What a leader gave to whom, by generation."""
         self.last_owned_generation = 0
         self.committed: dict[str, int] = {}
         self.commits = 0
@@ -140,6 +142,14 @@ class GroupMachine(RuleBasedStateMachine):
     def syncs(self, index: int) -> None:
         consumer = self.consumers[index]
         if consumer.waiting is None and consumer.protocol is not None:
+            self._sync(consumer)
+            self._hear()
+
+    @rule(index=st.integers(0, 5))
+    def syncs_twice_at_once(self, index: int) -> None:
+        consumer = self.consumers[index]
+        if consumer.protocol is not None:
+            consumer.waiting = None
             self._sync(consumer)
             self._hear()
 
@@ -330,6 +340,9 @@ class GroupMachine(RuleBasedStateMachine):
             for index, partition in enumerate(PARTITIONS):
                 shares[consumer.members[index % len(consumer.members)]].append(partition)
             options["assign"] = ",".join(f"{who}:{'+'.join(has)}" for who, has in shares.items())
+            if self._leads(consumer):
+                for who, has in shares.items():
+                    self.shares[consumer.generation, self._person(who)] = frozenset(has)
         request, version = sync_request(GROUP, options)
         ticket, _ = self.host.ask(
             lambda ticket: self.host.shard.handle_sync_group(
@@ -376,11 +389,28 @@ class GroupMachine(RuleBasedStateMachine):
         consumer.owned = frozenset(filter(None, answer.assignment.decode().split("+")))
         assert consumer.generation >= self.last_owned_generation, "generations never fall"
         self.last_owned_generation = consumer.generation
+        assert consumer.generation == self._generation()
+        who = self._person(consumer.member_id)
+        assert consumer.owned == self.shares[consumer.generation, who], "what its leader gave it"
         for partition in consumer.owned:
-            # A static member that came back owns what it had, under its new id.
-            who = consumer.instance or consumer.member_id
             key = (consumer.generation, partition)
             assert self.owner_by_generation.setdefault(key, who) == who, "one owner"
+
+    def _leads(self, consumer: Consumer) -> bool:
+        """Whether the group waits for this assignment."""
+        group = self.host.group(GROUP)
+        return (
+            group is not None
+            and group.state is GroupState.COMPLETING_REBALANCE
+            and group.generation == consumer.generation
+            and group.leader == consumer.member_id
+        )
+
+    @staticmethod
+    def _person(member_id: str) -> str:
+        """A static member that came back owns what it had, under its new id."""
+        name, _, _ = member_id.rpartition("-")
+        return name if name in ("x", "y") else member_id
 
     def _generation(self) -> int:
         group = self.host.group(GROUP)
@@ -389,4 +419,4 @@ class GroupMachine(RuleBasedStateMachine):
 
 
 TestGroupMachine = GroupMachine.TestCase
-TestGroupMachine.settings = hypothesis_settings(max_examples=60, stateful_step_count=40)
+TestGroupMachine.settings = hypothesis_settings(max_examples=300, stateful_step_count=50)
