@@ -53,7 +53,7 @@ def test_ready_where_records_are_acknowledged_and_no_probe_stays() -> None:
 def test_a_full_disk_and_one_that_has_room_again() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = Target("t", await client.create("t"))
-        broker.disk.capacity_bytes = broker.disk.used_bytes
+        broker.disk.capacity_bytes = 0
         status, reason = await readyz(broker)
         assert status == 503
         assert "No space left on device" in reason
