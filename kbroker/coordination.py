@@ -26,6 +26,7 @@ from kbroker.gathering import gather
 from kbroker.group_replay import replay
 from kbroker.group_tickets import CommitWait, Teller, Tickets, teller
 from kbroker.hosted_shard import HostedShard
+from kbroker.java_hash import java_hash
 from kbroker.replication.partition import Partition
 from kbroker.replication.replica_manager import ReplicaManager
 from kbroker.topics import GROUP_TOPIC, Topics
@@ -117,6 +118,15 @@ class GroupCoordinator:
             if not partition.is_stopped:  # else deleted meanwhile: offsets of a topic that is gone
                 self._loaded(shard, partition)
 
+    async def _reload(self) -> None:
+        """Load what is not there; where that fails, FindCoordinator tries again."""
+        try:
+            await self.load()
+        except OSError as error:
+            self._storage_failed(error)
+        except KafkaError as error:
+            logger.warning("groups cannot be loaded: %s", error)
+
     def _loaded(self, shard: GroupShard, partition: Partition) -> None:
         shard.on_loaded(self._now())
         hosted = HostedShard(
@@ -148,7 +158,7 @@ class GroupCoordinator:
                 )
                 self._drop(hosted)
         if not self.is_loaded:
-            self._spawn(self.load(), "load of groups")
+            self._spawn(self._reload(), "load of groups")
 
     def forget_topic(self, topic: str) -> None:
         """A topic was deleted: so are the offsets committed in it."""
@@ -266,7 +276,7 @@ class GroupCoordinator:
                 deferred.fail(KafkaError(code))
             if drops:
                 self._drop(hosted)
-                self._spawn(self.load(), "load of groups")
+                self._spawn(self._reload(), "load of groups")
             raise KafkaError(code) from error
         if hosted.is_committed(last_offset):
             _settle(answers)
@@ -382,12 +392,3 @@ def _as_coordinator_error(code: ErrorCode) -> ErrorCode:
 def _as_read_error(code: ErrorCode) -> ErrorCode:
     """Consumers before 3.9 take nothing else for a reason to ask again, as Kafka has it."""
     return ErrorCode.NOT_COORDINATOR
-
-
-def java_hash(text: str) -> int:
-    """Java's `String.hashCode` as an unsigned 32-bit number (over UTF-16 units)."""
-    value = 0
-    units = text.encode("utf-16-be")
-    for high, low in zip(units[::2], units[1::2], strict=True):
-        value = (31 * value + (high << 8 | low)) & 0xFFFFFFFF
-    return value

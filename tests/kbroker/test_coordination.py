@@ -7,7 +7,7 @@ import errno
 
 import pytest
 
-from kbroker.coordination import java_hash
+from kbroker.coordination import TOMBSTONES_TOGETHER
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import Client, Running, World, run, running, with_broker
 from tests.kbroker.handlers.group_requests import Member, described
@@ -23,22 +23,6 @@ from wire.errors import ErrorCode, KafkaError
 from wire.messages.heartbeat import HeartbeatRequest
 
 GROUP_TOPIC = "__consumer_offsets"
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("", 0),
-        ("a", 97),
-        ("hello", 99162322),
-        ("group", 98629247),
-        ("polygenelubricants", 0x80000000),  # Integer.MIN_VALUE
-        ("é", 233),
-        ("😀", 31 * 0xD83D + 0xDE00),  # two UTF-16 units
-    ],
-)
-def test_javas_hash_of_a_string(text: str, value: int) -> None:
-    assert java_hash(text) == value
 
 
 def test_a_group_lives_where_kafka_puts_it() -> None:
@@ -261,3 +245,50 @@ async def offset_of(client: Client, group: str) -> int:
     answer = await client.ask(offset_fetch(Target("t", b""), 8, group=group), 8)
     offset: int = answer.groups[0].topics[0].partitions[0].committed_offset  # type: ignore[attr-defined]
     return offset
+
+
+def test_the_offsets_of_a_deleted_topic_are_forgotten_in_batches_of_bounded_size() -> None:
+    async def scenario() -> None:
+        world = World()
+        count = TOMBSTONES_TOGETHER + 5
+        async with running(world, offsets_topic_num_partitions="1") as broker:
+            client = await broker.client()
+            target = Target("t", await client.create("t"))
+            await client.ask(find_coordinator(target, 4), 4)
+            for number in range(count):
+                client.send(offset_commit(target, 8, group=f"g{number}"), 8)
+            for _ in range(count):
+                await client.receive()
+            log = broker.broker.replicas.partition(GROUP_TOPIC, 0).log
+            before = log.log_end_offset
+            await client.ask(delete_topics(target, 6), 6)
+            await broker.until(lambda: log.log_end_offset == before + count)
+            client.close()
+        async with running(world, offsets_topic_num_partitions="1") as broker:
+            client = await broker.client()
+            await client.create("t")
+            for group in ("g0", f"g{count - 1}"):
+                assert await offset_of(client, group) == -1
+            client.close()
+
+    run(scenario)
+
+
+def test_where_the_partition_cannot_be_read_the_next_client_that_asks_has_it_loaded() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        member = await member_of(client)
+        coordinator = broker.broker.services.group_coordinator
+        broker.disk.fail("append", "*.log", error_number=errno.ENOSPC)
+        broker.disk.fail("read", "*.log", error_number=errno.ENOSPC)
+        before = member.generation
+        await member.join()
+        member.start_sync()
+        assert await refused(client) == ErrorCode.NOT_COORDINATOR
+        for _ in range(20):
+            assert await member.beat() == ErrorCode.NOT_COORDINATOR
+        assert not coordinator.is_loaded
+        broker.disk.heal()
+        await client.ask(find_coordinator(Target("", b""), 4), 4)
+        assert await member.beat(generation=before) == ErrorCode.NONE
+
+    with_broker(scenario, offsets_topic_num_partitions="1")
