@@ -77,8 +77,8 @@ class CoordinatorKeys(ConfigTable):
     group_min_session_timeout_ms: int = integer(
         "group.min.session.timeout.ms",
         default=6_000,
-        doc="The shortest session timeout that a member may ask for; tests that wait for the end of "
-        "a session lower it, to 1000 or less.",
+        doc="The shortest session timeout that a member may ask for; tests that wait for the end "
+        "of a session lower it, to 1000 or less.",
     )
     group_max_session_timeout_ms: int = integer(
         "group.max.session.timeout.ms",
