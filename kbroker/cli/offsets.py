@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kbroker.cli.completion import complete_topic
-from kbroker.cli.connection import Target, open_admin, remote
+from kbroker.cli.connection import CommandError, Target, open_admin, remote
 from kbroker.cli.positions import (
     HELP,
     Kind,
@@ -78,7 +78,14 @@ def delete_records(
         partitions = find_partitions(admin, names)
         wanted = find_offsets(admin, before, partitions)
         if before.kind is Kind.OFFSET:
-            # The broker judges an offset that a person names; it is not moved to a possible one.
+            # An offset that a person names is not moved to one that there is.
+            ends = find_offsets(admin, Position(Kind.END), partitions)
+            for partition in partitions:
+                if ends[partition] < before.number:
+                    raise CommandError(
+                        f"{partition.topic}:{partition.partition} ends at {ends[partition]}, below"
+                        f" {before.number} (OFFSET_OUT_OF_RANGE)"
+                    )
             wanted = dict.fromkeys(partitions, before.number)
         answer = admin.delete_records(wanted, timeout_ms=target.timeout_ms)
     rows = [

@@ -126,11 +126,15 @@ def command(
             enable_idempotence=acks == "all" if idempotent is None else idempotent,
         )
         stack.callback(sender.close)
+        if not paths and sys.stdin.isatty() and sys.stderr.isatty():
+            click.echo(f"kbroker: a record of {topic} a line; Ctrl-D ends", err=True)
         for line, place in read_lines(inputs, advance):
             sender.send(parse(read, line, place), place)
         sender.finish()
     if sys.stderr.isatty():
-        click.echo(f"kbroker: {sender.acknowledged} records are in {topic}", err=True)
+        count = sender.acknowledged
+        words = "record is" if count == 1 else "records are"
+        click.echo(f"kbroker: {count} {words} in {topic}", err=True)
     return 0
 
 
