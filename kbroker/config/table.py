@@ -52,12 +52,10 @@ class UpdateMode(enum.Enum):
     """Whether AlterConfigs may change a broker's key while it runs, in Kafka's words (KIP-226)."""
 
     READ_ONLY = "read-only"
-    PER_BROKER = "per-broker"
     CLUSTER_WIDE = "cluster-wide"
 
 
 READ_ONLY = UpdateMode.READ_ONLY
-PER_BROKER = UpdateMode.PER_BROKER
 CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 
 

@@ -6,13 +6,14 @@ import pytest
 
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.ignored_keys import REFUSED, why_ignored
-from kbroker.config.table import ConfigError, render
+from kbroker.config.table import READ_ONLY, ConfigError, render
 
 KAFKA_KEYS = [
     line.split("\t")[1:]
     for line in (Path(__file__).parent / "apache_kafka_keys.tsv").read_text().splitlines()
     if line.startswith("broker\t")
 ]
+NEED_A_RESTART = ("listeners", "listener.security.protocol.map")
 
 
 @pytest.mark.parametrize(("name", "kind", "default", "update"), KAFKA_KEYS)
@@ -22,8 +23,12 @@ def test_every_key_of_kafka_is_effective_or_ignored_or_refused(name, kind, defau
         assert why_ignored(name) is not None or name in REFUSED
         return
     assert key.type.name.lower() == kind
-    if name == key.name:
+    if name == key.name and name not in NEED_A_RESTART:
         assert key.update.value == update
+
+
+def test_what_kafka_changes_while_it_runs_and_we_do_not_is_read_only():
+    assert {BrokerConfig.KEYS[name].update for name in NEED_A_RESTART} == {READ_ONLY}
 
 
 def test_defaults_are_kafkas_where_the_row_does_not_say_otherwise():

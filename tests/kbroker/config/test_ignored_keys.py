@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from kbroker.config.broker_config import BrokerConfig
-from kbroker.config.ignored_keys import IGNORED, NOT_YET, REFUSED, why_ignored, why_not_yet
+from kbroker.config.ignored_keys import (
+    CHANGE_WHILE_RUNNING,
+    IGNORED,
+    NOT_YET,
+    REFUSED,
+    changes_while_running,
+    why_ignored,
+    why_not_yet,
+)
 from kbroker.config.table import ConfigTable
 from kbroker.config.topic_config import TopicConfig
 
@@ -62,3 +70,18 @@ def test_what_has_no_effect_yet_is_in_the_tables() -> None:
     names = [name for names in NOT_YET.values() for name in names]
     assert len(set(names)) == len(names)
     assert set(names) <= {*BrokerConfig.KEYS, *TopicConfig.KEYS}
+
+
+def test_what_may_be_set_on_a_running_broker_is_what_kafka_lets_be_set():
+    rows = (Path(__file__).parent / "apache_kafka_keys.tsv").read_text().splitlines()
+    update_modes = {row.split("\t")[1]: row.split("\t")[4] for row in rows if row[:6] == "broker"}
+    unlisted = {  # in Kafka's own list of keys
+        "leader.replication.throttled.rate",
+        "follower.replication.throttled.rate",
+        "replica.alter.log.dirs.io.max.bytes.per.second",
+    }
+    for name in CHANGE_WHILE_RUNNING - unlisted:
+        assert changes_while_running(name)
+        assert why_ignored(name) is not None
+        assert update_modes[name] != "read-only", name
+    assert not changes_while_running("process.roles")
