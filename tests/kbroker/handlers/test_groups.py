@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import re
+import struct
 
 import pytest
 
@@ -110,6 +111,36 @@ def test_members_wait_for_each_other_and_share_a_generation() -> None:
     with_broker(scenario)
 
 
+def test_two_hundred_members_share_a_generation() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        await coordinated(client)
+        members = [Member(await broker.client()) for _ in range(200)]
+        for each in members:
+            await each.get_id()
+        for each in members:
+            await each.start_join()
+        told = [len((await each.finish_join()).members) for each in members]
+        assert sorted(told) == [0] * 199 + [200]
+        assert {each.generation for each in members} == {1}
+        for each in members:
+            each.start_sync()
+        for each in members:
+            await each.finish_sync()
+        assert {await each.beat() for each in members} == {0}
+        gone = next(each for each in members if not each.leads)
+        assert await gone.leave() == 0
+        members.remove(gone)
+        assert {await each.beat() for each in members} == {ErrorCode.REBALANCE_IN_PROGRESS}
+        for each in members:
+            await each.start_join()
+        told = [len((await each.finish_join()).members) for each in members]
+        assert sorted(told) == [0] * 198 + [199]
+        for each in [gone, *members]:
+            each.client.close()
+
+    with_broker(scenario)
+
+
 def test_a_parked_request_blocks_those_behind_it_as_in_kafka() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         await coordinated(client)
@@ -157,7 +188,9 @@ def test_an_assignment_is_told_only_once_it_is_stored() -> None:
         log = broker.broker.replicas.partition("__consumer_offsets", index).log
         await broker.until(lambda: log.log_end_offset == 1)
         other = await broker.client()
-        assert (await other.ask(heartbeat(group="h"), 4)).error_code  # type: ignore[attr-defined]
+        # A heartbeat does not wait for the disk, and what waits for it is not told by then.
+        beaten = await other.ask(heartbeat(member_id=member.member_id), 4)
+        assert beaten.error_code == 0  # type: ignore[attr-defined]
         assert not client.reader._buffer  # type: ignore[attr-defined]
         broker.flusher.held = False
         broker.flusher.flush()
@@ -435,6 +468,19 @@ def test_a_commit_for_topics_that_are_all_unknown_does_not_ask_the_group() -> No
 
 
 # --- coordinators ---
+
+
+@pytest.mark.parametrize("key", [68, 69, 76, 77, 88, 89])
+def test_groups_of_other_protocols_are_neither_advertised_nor_served(key: int) -> None:
+    """Java's and librdkafka's admin clients then ask DescribeGroups instead."""
+
+    async def scenario(broker: Running, client: Client) -> None:
+        assert key not in dict(broker.broker.services.advertised_apis)
+        frame = struct.pack(">hhihb", key, 1, 1, -1, 0)
+        client.writer.write(struct.pack(">i", len(frame)) + frame)
+        assert await client.is_closed(), "as Kafka does with a key that it does not know"
+
+    with_broker(scenario)
 
 
 @pytest.mark.parametrize("version", range(7))
