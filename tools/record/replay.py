@@ -22,6 +22,15 @@ EXACT_MESSAGES: tuple[str, ...] = (
     "configs_describe/*",
     "configs_topics/*",
     "configs_groups/*",
+    "create_partitions/*",
+    "reassignments/*",
+    "elect_leaders/*",
+    "update_features/*",
+    "client_quotas/*",
+    "scram_credentials/*",
+    "acls/*",
+    "describe_quorum/*",
+    "describe_producers/*",
 )
 
 
