@@ -51,8 +51,10 @@ class Timers:
 
     def schedule(self, key: TimerKey, deadline_ms: int) -> None:
         """Set the deadline of `key`, in place of the one that it has."""
-        self._count += 1
         before = self._deadlines.get(key)
+        if before is not None and before[0] == deadline_ms:
+            return
+        self._count += 1
         self._deadlines[key] = (deadline_ms, self._count)
         if before is None or deadline_ms < before[0]:
             self._push(deadline_ms, key)

@@ -419,4 +419,4 @@ class GroupMachine(RuleBasedStateMachine):
 
 
 TestGroupMachine = GroupMachine.TestCase
-TestGroupMachine.settings = hypothesis_settings(max_examples=300, stateful_step_count=50)
+TestGroupMachine.settings = hypothesis_settings(max_examples=120, stateful_step_count=50)
