@@ -6,16 +6,12 @@ from typing import Any
 
 from confluent_kafka import ElectionType, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewPartitions,
     OffsetSpec,
-    ResourcePatternType,
     ResourceType,
 )
 from protocol import OPERATION_TIMEOUT_S, ClientError, error_name
@@ -69,20 +65,6 @@ class ConfluentAdmin:
         admin = _admin(bootstrap)
         wanted = spec[timestamp]() if timestamp < 0 else OffsetSpec.for_timestamp(timestamp)
         return int(_result(admin.list_offsets({at: wanted})[at]).offset)
-
-    def describe_acls(self, bootstrap: str) -> int:
-        """How many there are."""
-        any_acl = AclBindingFilter(
-            ResourceType.ANY,
-            None,
-            ResourcePatternType.ANY,
-            None,
-            None,
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
-        admin = _admin(bootstrap)
-        return len(_result(admin.describe_acls(any_acl)))
 
 
 def _admin(bootstrap: str) -> AdminClient:

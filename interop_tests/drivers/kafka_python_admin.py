@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -65,7 +66,10 @@ class KafkaPythonAdmin:
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={key: value})
         with _admin(bootstrap) as admin:
             if not IS_OLD:
-                admin.alter_configs([resource])
+                # An error is told as text, `[Error 40] ...`, where there is none it is "OK".
+                result = admin.alter_configs([resource])["topic"][topic]
+                if failed := re.match(r"\[Error (\d+)\]", result):
+                    raise kafka.errors.for_code(int(failed[1]))(result)
                 return
             for code, message, *_ in admin.alter_configs([resource]).resources:
                 if code:
