@@ -59,10 +59,23 @@ class ReceiveMemory:
     def must_wait(self, resume: Callable[[], None]) -> bool:
         """Whether a connection with a partial frame has to stop reading; `resume` is then called
         once there is room. The last holder that still reads never waits: somebody has to finish."""
-        if not self.exhausted or len(self._waiting) + 1 >= self._holders - self._parked:
+        if not self.exhausted or self._has_one_reader():
             return False
         self._waiting[resume] = None
         return True
+
+    def _has_one_reader(self) -> bool:
+        return len(self._waiting) + 1 >= self._holders - self._parked
+
+    def granted(self, *, held: int, wanted: int, whole: int) -> int:
+        """How large a buffer may grow that holds `held` bytes of a frame of `whole`. Past the
+        budget it is no more than what has to be kept, but for the last one that reads: it has its
+        frame at once, so that nothing is held twice while it grows."""
+        if not 0 <= self.budget_bytes < self._used_bytes + wanted:
+            return wanted
+        if self._holders and self._has_one_reader():
+            return whole
+        return min(whole, held + LEAST_OWN_BYTES)
 
     def park(self, change: int) -> None:
         """`change` (+1 or -1) holders wait for something else than bytes: a flush, a long poll."""
@@ -147,6 +160,9 @@ class FrameReader:
         if self._own is None:
             self._start = self._end = 0
             self._current = self._memory.shared
+            if self._memory.exhausted:
+                # What is cut has to be kept: many newcomers must not do so with much each.
+                return self._current[:LEAST_OWN_BYTES]
             return self._current
         if self._start:
             self._compact()
@@ -213,8 +229,9 @@ class FrameReader:
             total = self._frame_size(rest, size)
         except FrameTooLarge:
             total = size  # `next_frame` says so when its turn comes
-        room = max(GROWTH_FACTOR * size, LEAST_OWN_BYTES)
-        own = self._memory.take(max(size, min(total, room)))
+        wanted = min(total, max(GROWTH_FACTOR * size, LEAST_OWN_BYTES))
+        granted = self._memory.granted(held=size, wanted=wanted, whole=total)
+        own = self._memory.take(max(size, granted))
         own[:size] = rest
         old = self._own
         self._own, self._own_view = own, memoryview(own)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kbroker.receive_buffer import (
     GROWTH_FACTOR,
+    LEAST_OWN_BYTES,
     SHARED_BUFFER_BYTES,
     FrameReader,
     FrameTooLarge,
@@ -274,3 +275,28 @@ def test_a_connection_that_closed_makes_room_for_those_that_wait() -> None:
     second.turn(10)
     first.hang_up()
     assert not second.waits
+
+
+def test_past_the_budget_a_buffer_grows_no_further_than_it_has_to() -> None:
+    memory = ReceiveMemory(budget_bytes=10_000, max_frame_bytes=1 << 20)
+    assert memory.granted(held=2000, wanted=8000, whole=50_000) == 8000
+    others = [memory.take(9000) for _ in range(2)]
+    assert memory.exhausted
+    assert memory.granted(held=2000, wanted=8000, whole=50_000) == 2000 + LEAST_OWN_BYTES
+    assert memory.granted(held=2000, wanted=2100, whole=2100) == 2100
+    memory.park(1)
+    whole = memory.granted(held=2000, wanted=8000, whole=50_000)
+    assert whole == 50_000, "the last one that reads has its frame at once"
+    memory.park(-1)
+    for each in others:
+        memory.give_back(each)
+
+
+def test_past_the_budget_newcomers_are_read_in_small_pieces() -> None:
+    memory = ReceiveMemory(budget_bytes=10_000, max_frame_bytes=1 << 20)
+    reader = FrameReader(memory)
+    assert len(reader.buffer()) == len(memory.shared)
+    other = memory.take(20_000)
+    assert len(reader.buffer()) == LEAST_OWN_BYTES
+    memory.give_back(other)
+    assert len(reader.buffer()) == len(memory.shared)
