@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from kbroker.config.broker_config import BrokerConfig
-from kbroker.config.ignored_keys import IGNORED, REFUSED, why_not_yet
+from kbroker.config.group_config import GroupConfig
+from kbroker.config.ignored_keys import (
+    CHANGE_WHILE_RUNNING,
+    IGNORED,
+    REFUSED,
+    why_not_yet,
+)
 from kbroker.config.table import ConfigKey, ConfigTable, ConfigValue, render
 from kbroker.config.topic_config import TopicConfig
 from tools.api_table import apis
@@ -49,6 +55,36 @@ mapped to another number (`docker run -p 19092:9092`), a client would be told th
 `advertised.listeners=PLAINTEXT://localhost:19092` there.
 """
 
+RUNNING = """
+## Changing settings while brokers run
+
+`IncrementalAlterConfigs` and `AlterConfigs` (`kafka-configs.sh --alter`, any client's admin API)
+change topics, brokers, groups, client metrics and loggers. Each resource is changed as a whole, or,
+where one of its keys is refused, not at all. When it is answered, this broker goes by it, a
+description shows it, and it is on the disk: a restart finds it.
+
+What was set for one broker goes before what was set for every broker (the resource without a
+name), and that before what the broker was started with; a topic's own setting goes before all of
+them. A key of the broker that may change takes effect at once, on the logs of topics without a
+setting of their own too.
+
+Different from Apache Kafka, on purpose:
+
+- `listeners` and `listener.security.protocol.map` are read-only: they need a restart.
+- A key of the broker that nobody knows is refused, as at the start; Kafka stores it. Keys that have
+  no meaning here are stored, with a warning in the log, where Kafka lets them be set (below).
+- An operation that does not exist is `INVALID_REQUEST`; Kafka fails with `UNKNOWN_SERVER_ERROR`. A
+  resource named twice in `AlterConfigs` is refused; Kafka then never answers.
+- DescribeConfigs of a broker lists the keys of this document, not those without meaning.
+- Loggers are those of this program (`kbroker`, `log`, `coordinator`, `wire`, what is in them, and
+  `root`). `TRACE` is below Python's `DEBUG`, `FATAL` is its `CRITICAL`. As in Kafka, a restart
+  forgets their levels.
+- Subscriptions of client metrics are checked and stored; no client is asked for metrics, as by a
+  Kafka without a receiver of them. So are the settings of share groups and streams groups.
+- Settings of a topic about tiered storage and replication quotas are stored, without effect, as by
+  a Kafka that has neither; `remote.storage.enable=true` is refused.
+"""
+
 
 def configs() -> str:
     """The text of docs/configs.md."""
@@ -69,7 +105,8 @@ def configs() -> str:
             "## Keys of the broker\n",
             "A key marked as without effect yet is accepted and checked; where it is given another"
             " value than its default, the start says so in one line.\n",
-            "Changes is Kafka's update mode: what may change while a broker runs (KIP-226).\n",
+            "Changes is Kafka's update mode: what may change while a broker runs (KIP-226), as the"
+            " section on running brokers below tells.\n",
             *_table(
                 ("Key", "Type", "Default", "Valid", "Changes", "Meaning"),
                 map(_broker_row, _sorted_keys(BrokerConfig)),
@@ -79,6 +116,19 @@ def configs() -> str:
             *_table(
                 ("Key", "Type", "Default", "Valid", "Broker's key", "Meaning"),
                 map(_topic_row, _sorted_keys(TopicConfig)),
+            ),
+            "\n## Keys of a group\n",
+            "Set with IncrementalAlterConfigs or `kafka-configs.sh --group`; a key that is not set"
+            " follows the broker's. Bounds are the broker's `group.*.min.*` and `group.*.max.*`, or"
+            " Apache Kafka's defaults of them where they are no keys here.\n",
+            *_table(
+                ("Key", "Type", "Default", "Valid", "Broker's key", "Meaning"),
+                map(_topic_row, _sorted_keys(GroupConfig)),
+            ),
+            RUNNING,
+            *_table(
+                ("Keys without meaning that may be set on a running broker",),
+                ((", ".join(map(_code, sorted(CHANGE_WHILE_RUNNING))),),),
             ),
             "\n## Keys of Apache Kafka without meaning here\n",
             "They are accepted with one warning line at each start, so that existing files work. A"
