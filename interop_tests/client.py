@@ -222,6 +222,10 @@ class Client:
         """Creates a topic and waits until each partition's leader answers. Kafka answers a creation
         before; a librdkafka producer that is not idempotent then reorders what it has to repeat."""
         self.create_topic(topic, partitions, configs)
+        self.wait_until_served(topic, partitions)
+
+    def wait_until_served(self, topic: str, partitions: int) -> None:
+        """Waits until the leader of each partition answers."""
         deadline = Deadline()
         while not self._is_served(topic, partitions):
             deadline.check(f"{topic} was created, and is still unknown")

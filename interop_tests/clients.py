@@ -29,6 +29,12 @@ class Feature(Enum):
     COMMITS = "commits offsets with assign"
     QUIET_METADATA = "asks for a topic without creating it"
     COMMAND_LINE = "is a command that a user types"
+    ADMIN = "changes topics that are there"
+    ADMIN_OFFSETS = "asks for offsets as an administrator"
+    ELECTIONS = "asks for elections"
+    ACLS = "asks for access control lists"
+    LOG_DIRS = "asks how large partitions are"
+    NEWEST_ADMIN = "has the newest admin calls"
 
 
 def this_environment() -> str:
@@ -70,6 +76,8 @@ KAFKA_PYTHON = LIBRARY | {
     Feature.NULL_HEADERS: "kafka-python refuses a header whose value is not bytes"
 }
 
+NO_ADMIN = "kcat has no admin calls"
+
 CLIENTS = (
     ClientSpec("kafka-python 3", "kafka_python.py", missing=KAFKA_PYTHON),
     ClientSpec(
@@ -77,14 +85,35 @@ CLIENTS = (
         "kafka_python.py",
         python=kafka_python_2_environment,
         missing=KAFKA_PYTHON
-        | {Feature.ACKS_0: "kafka-python 2.2 keeps a request with acks=0 until another follows"},
+        | {
+            Feature.ACKS_0: "kafka-python 2.2 keeps a request with acks=0 until another follows",
+            Feature.ADMIN_OFFSETS: "kafka-python 2.2 has no such call",
+            Feature.LOG_DIRS: "kafka-python 2.2 asks in version 0, which Kafka 4 has no more",
+            Feature.NEWEST_ADMIN: "kafka-python 2.2 has no such call",
+        },
     ),
-    ClientSpec("confluent-kafka", "confluent.py", missing=LIBRARY),
+    ClientSpec(
+        "confluent-kafka",
+        "confluent.py",
+        missing=LIBRARY
+        | {
+            Feature.ACLS: "confluent-kafka keeps the error to itself",
+            Feature.LOG_DIRS: "librdkafka has no such call",
+            Feature.NEWEST_ADMIN: "librdkafka has no such call",
+        },
+    ),
     ClientSpec(
         "aiokafka",
         "aio.py",
         missing=LIBRARY
-        | {Feature.QUIET_METADATA: "aiokafka always asks with auto-creation allowed"},
+        | {
+            Feature.QUIET_METADATA: "aiokafka always asks with auto-creation allowed",
+            Feature.ADMIN_OFFSETS: "aiokafka has no such call",
+            Feature.ELECTIONS: "aiokafka has no such call",
+            Feature.ACLS: "aiokafka has no such call",
+            Feature.LOG_DIRS: "aiokafka has no such call",
+            Feature.NEWEST_ADMIN: "aiokafka has no such call",
+        },
     ),
     ClientSpec(
         "kcat",
@@ -94,6 +123,12 @@ CLIENTS = (
             Feature.TIMESTAMPS: "kcat cannot set a timestamp",
             Feature.EMPTY_VALUES: "kcat sends an empty value as null (-Z), or a null as empty",
             Feature.TOPIC_ADMIN: "kcat cannot create or delete topics",
+            Feature.ADMIN: NO_ADMIN,
+            Feature.ADMIN_OFFSETS: NO_ADMIN,
+            Feature.ELECTIONS: NO_ADMIN,
+            Feature.ACLS: NO_ADMIN,
+            Feature.LOG_DIRS: NO_ADMIN,
+            Feature.NEWEST_ADMIN: NO_ADMIN,
             Feature.COMMITS: "kcat commits only as a member of a group (-G)",
             Feature.QUIET_METADATA: "kcat -L -t creates the topic, like a producer",
         },

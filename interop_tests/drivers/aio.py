@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiokafka
+from aio_admin import AiokafkaAdmin
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
@@ -35,6 +36,7 @@ class AiokafkaDriver:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._consumers: dict[int, AIOKafkaConsumer] = {}
+        self.admin = AiokafkaAdmin(self._loop)
 
     def _run(self, operation: Coroutine[Any, Any, T]) -> T:
         try:

@@ -15,6 +15,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
+from confluent_admin import ConfluentAdmin
 from confluent_kafka.admin import AdminClient, NewTopic
 from protocol import (
     OPERATION_TIMEOUT_S,
@@ -35,6 +36,7 @@ class ConfluentDriver:
 
     def __init__(self) -> None:
         self._consumers: dict[int, Consumer] = {}
+        self.admin = ConfluentAdmin()
 
     def hello(self) -> dict[str, str]:
         version, library = confluent_kafka.__version__, confluent_kafka.libversion()[0]

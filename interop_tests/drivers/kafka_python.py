@@ -9,6 +9,7 @@ import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.structs import OffsetAndMetadata
+from kafka_python_admin import KafkaPythonAdmin
 from protocol import (
     OPERATION_TIMEOUT_S,
     Deadline,
@@ -29,6 +30,7 @@ class KafkaPythonDriver:
 
     def __init__(self) -> None:
         self._consumers: dict[int, KafkaConsumer] = {}
+        self.admin = KafkaPythonAdmin()
 
     def hello(self) -> dict[str, str]:
         return {"version": kafka.__version__}

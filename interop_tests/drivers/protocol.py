@@ -3,8 +3,9 @@
 A driver is a program that reads one JSON object a line from stdin, `{"op": name, "arguments":
 {...}}`, and answers each with one line on its original stdout: `{"result": ...}` or `{"error":
 {"name": ..., "detail": ...}}`. Whatever the library itself prints goes to stderr. Bytes travel as
-base64. The operations are `Driver`'s methods. A driver knows nothing of scenarios, pytest or the
-broker under test; its counterpart is `interop_tests/client.py`.
+base64. The operations are `Driver`'s methods, and, as `admin.<name>`, those of its `admin`: what
+these take and answer is JSON's already, and `interop_tests/admin.py` declares it. A driver knows
+nothing of scenarios, pytest or the broker under test; its counterpart is `interop_tests/client.py`.
 
 This module needs only the standard library: it also runs in the environments that hold nothing but
 one old client.
@@ -44,11 +45,16 @@ KAFKA_ERROR_NAMES = {
     36: "TOPIC_ALREADY_EXISTS",
     37: "INVALID_PARTITIONS",
     38: "INVALID_REPLICATION_FACTOR",
+    39: "INVALID_REPLICA_ASSIGNMENT",
     40: "INVALID_CONFIG",
     42: "INVALID_REQUEST",
+    44: "POLICY_VIOLATION",
     45: "OUT_OF_ORDER_SEQUENCE_NUMBER",
+    54: "SECURITY_DISABLED",
     56: "KAFKA_STORAGE_ERROR",
     76: "UNSUPPORTED_COMPRESSION_TYPE",
+    84: "ELECTION_NOT_NEEDED",
+    85: "NO_REASSIGNMENT_IN_PROGRESS",
     87: "INVALID_RECORD",
     100: "UNKNOWN_TOPIC_ID",
 }
@@ -107,6 +113,9 @@ Position = int | str | list[Any]
 class Driver(Protocol):
     """The operations. Every one makes its own client object and closes it, except between
     `open_consumer` and `close_consumer`."""
+
+    admin: Any
+    """The client's admin calls; missing where it has none."""
 
     def hello(self) -> dict[str, str]:
         """Answers {"version": ...}: the client's, with its core library's where it has one."""
@@ -251,6 +260,8 @@ def _by_partition(values: Mapping[str, Any]) -> dict[int, Any]:
 
 def _perform(driver: Driver, operation: str, arguments: dict[str, Any]) -> Any:
     """One operation, its arguments and result brought to and from JSON's types."""
+    if operation.startswith("admin."):
+        return getattr(driver.admin, operation.removeprefix("admin."))(**arguments)
     if operation == "produce":
         arguments["records"] = [record_from_json(fields) for fields in arguments["records"]]
         return [[sent.partition, sent.offset, sent.error] for sent in driver.produce(**arguments)]
