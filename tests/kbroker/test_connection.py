@@ -211,6 +211,48 @@ def test_no_more_requests_start_than_there_are_slots(loop, script) -> None:
     assert len(script.started) == 6
 
 
+def test_no_more_is_begun_than_one_connection_may_hold(loop, script) -> None:
+    client = client_of(loop, script, limits=ConnectionLimits(held_bytes=1000))
+    texts = [b"later:%d:" % number + bytes(500) for number in range(5)]
+    client.send(*texts)
+    client.settle()
+    assert script.started == texts[:2], "the second passes the limit, and is the last"
+    script.finish(texts[1], answer_parts(b"second"))
+    client.settle()
+    assert script.started == texts[:2], "its answer waits: it is held"
+    script.finish(texts[0], answer_parts(b"first"))
+    client.settle()
+    assert script.started == texts[:4]
+    assert client.answers == [b"first", b"second"]
+
+
+def test_answers_that_wait_for_those_before_them_are_held_too(loop, script) -> None:
+    client = client_of(loop, script, limits=ConnectionLimits(held_bytes=1000))
+    large = [b"now:%d:" % number + bytes(495) for number in range(4)]
+    client.send(b"later:0", *large)
+    client.settle()
+    assert script.started == [b"later:0", *large[:2]]
+    script.finish(b"later:0")
+    client.settle()
+    assert client.answers == [b"later:0", *large]
+
+
+def test_a_connection_gives_the_loop_back_after_its_answers_of_one_turn(loop, script) -> None:
+    sizes: list[int] = []
+    limits = ConnectionLimits(turn_bytes=10_000)
+
+    def serve(frame: memoryview, connection: Connection) -> None:
+        sizes.append(client.transport.most_buffered)
+        connection.answer(answer_parts(bytes(6000)))
+
+    client = Client(loop, Owner(serve, limits=limits))
+    client.send(*[b"small"] * 6)
+    assert len(sizes) == 2, "small requests, large answers"
+    client.settle()
+    assert len(sizes) == 6
+    assert client.transport.most_buffered <= 2 * 6100
+
+
 def test_a_connection_gives_the_loop_back_after_its_requests_of_one_turn(loop, script) -> None:
     client = client_of(loop, script, limits=ConnectionLimits(turn_requests=3))
     client.send(*[b"now:%d" % number for number in range(8)])

@@ -11,12 +11,14 @@ import pytest
 from kbroker.connection import ConnectionLimits
 from kbroker.dispatch import Dispatcher
 from kbroker.handler import Handler, RequestContext
+from kbroker.observability.meters import RequestMeters
 from kbroker.watch import Deferred
 from tests.kbroker.connection_harness import Client, Owner, TurnLoop
 from wire.api_key import ApiKey
 from wire.errors import ErrorCode, KafkaError, WireError
 from wire.frame import read_response, request_frame
 from wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 
 VERSION = 4
 
@@ -42,14 +44,15 @@ class Storage:
 class Stage:
     """A dispatcher with one API, a client of it, and the tasks it started. Mutable."""
 
-    def __init__(self, loop: TurnLoop, handle: Callable) -> None:
+    def __init__(self, loop: TurnLoop, handle: Callable, **options: object) -> None:
         self.storage = Storage()
         self.abort_count = 0
         self.tasks: list[Coroutine] = []
-        dispatcher = Dispatcher(
+        self.dispatcher = dispatcher = Dispatcher(
             self.storage,  # type: ignore[arg-type]
             spawn=lambda work, name: self.tasks.append(work),
             abort=self.abort,
+            **options,  # type: ignore[arg-type]
         )
         row = Handler(
             request=InitProducerIdRequest,
@@ -255,3 +258,41 @@ def test_what_is_not_served_or_malformed_closes_the_connection(loop, frame: byte
     stage.client.settle()
     assert stage.answers == []
     assert stage.client.transport.lost
+
+
+def test_each_answer_is_measured_where_there_are_meters(loop) -> None:
+    now = [10.0]
+    meters = RequestMeters(lambda: now[0])
+    waiting: Deferred[InitProducerIdResponse] = Deferred(blocks=False)
+    results = iter([answer(1), answer(-1, ErrorCode.UNKNOWN_SERVER_ERROR), waiting, None])
+
+    def handle(context: RequestContext, request: InitProducerIdRequest) -> object:
+        now[0] += 0.002
+        return next(results)
+
+    stage = Stage(loop, handle, meters=meters)
+    stage.ask(4)
+    meter = meters.by_api[ApiKey.INIT_PRODUCER_ID]
+    assert meter.requests == 3, "the third is to come, the fourth has none"
+    now[0] += 1
+    waiting.settle(answer(2))
+    assert meter.requests == 4
+    assert meter.errors == {ErrorCode.UNKNOWN_SERVER_ERROR: 1}
+    assert [count for count in meter.latency.counts if count] == [3, 1]
+    assert meter.response_bytes > 0
+
+
+def test_a_request_of_too_many_entries_closes_the_connection(loop) -> None:
+    stage = Stage(loop, lambda context, request: answer(1), max_elements=2)
+    request = MetadataRequest(topics=[MetadataRequestTopic(name=name) for name in "abc"])
+    frame = b"".join(bytes(part) for part in request_frame(request, 4, 1, "x"))[4:]
+    row = Handler(
+        request=MetadataRequest,
+        versions=range(4, 5),
+        handle=lambda context, request: None,
+        error_response=lambda request, version, code: None,
+    )
+    stage.dispatcher._handlers = {int(ApiKey.METADATA): row}
+    stage.client.send(frame)
+    assert stage.client.transport.closing
+    assert stage.client.connection._owner.hang_ups == ["malformed"]  # type: ignore[attr-defined]
