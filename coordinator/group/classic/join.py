@@ -103,7 +103,9 @@ def join_group(
     elif join.member_id:
         _join_again(group, join, turn, settings)
     else:
-        member_id = f"{join.group_instance_id or join.client.client_id}-{new_id()}"
+        instance = join.group_instance_id
+        name = join.client.client_id if instance is None else instance
+        member_id = f"{name}-{new_id()}"
         _join_anew(group, join, member_id, turn, settings)
 
 

@@ -67,7 +67,7 @@ def test_session_timeouts_have_limits(session: int, code: ErrorCode) -> None:
 
 @pytest.mark.parametrize(
     ("options", "member_id"),
-    [({"version": "3"}, "client-new"), ({"instance": "i"}, "i-new")],
+    [({"version": "3"}, "client-new"), ({"instance": "i"}, "i-new"), ({"instance": ""}, "-new")],
 )
 def test_a_member_is_named_after_its_instance_or_its_client(options, member_id) -> None:
     group, turn = ClassicGroup("g"), new_turn()
