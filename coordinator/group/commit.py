@@ -120,8 +120,7 @@ def delete_offsets(
             if not is_read and offsets.get(group.group_id, topic.name, partition) is not None:
                 key = OffsetCommitKey(group=group.group_id, topic=topic.name, partition=partition)
                 records.append(offset_tombstone(key))
-        if answers:  # as in Kafka, a topic without partitions is not answered
-            response.topics.append(OffsetDeleteResponseTopic(name=topic.name, partitions=answers))
+        response.topics.append(OffsetDeleteResponseTopic(name=topic.name, partitions=answers))
     return Outcome(tuple(records), response)
 
 

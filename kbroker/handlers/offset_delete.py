@@ -56,7 +56,10 @@ def handle(
 def _merge(
     response: OffsetDeleteResponse, refused: dict[str, list[OffsetDeleteResponsePartition]]
 ) -> OffsetDeleteResponse:
-    """Add what was refused, by topic; a group that fails as a whole is told without topics."""
+    """Add what was refused, by topic; a group that fails as a whole is told without topics.
+
+    As in Kafka, a topic of which no partition was named is not answered.
+    """
     if response.error_code:
         return response
     deleted = {topic.name: topic.partitions for topic in response.topics}
@@ -65,6 +68,7 @@ def _merge(
         topics=[
             OffsetDeleteResponseTopic(name=name, partitions=[*failed, *deleted.get(name, ())])
             for name, failed in refused.items()
+            if failed or name in deleted
         ],
     )
 

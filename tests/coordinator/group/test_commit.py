@@ -96,7 +96,7 @@ def test_a_commit_is_one_record_a_partition_but_for_too_much_metadata() -> None:
 
 def test_offsets_of_topics_that_members_read_stay() -> None:
     group = stable_group(new_member("a", topic="t"))
-    request = offset_delete_request("g", {"t": [0], "u": [0, 1], "none": []})
+    request = offset_delete_request("g", {"t": [0], "u": [0, 1]})
     outcome = delete_offsets(group, offsets(("t", 0), ("u", 0)), request)
     keys = [decode_offset_commit_key(record.key) for record in outcome.records]
     assert [(key.topic, key.partition) for key in keys if key] == [("u", 0)]
