@@ -3,9 +3,9 @@
 One module per command, imported when its command is called: `topics`, `groups` (with
 `group_offsets` and `group_listing`), `configs`, `offsets`, `produce`, `consume`; and `dump_log`
 (with `dump_batches`, `dump_files`, `dump_offsets`), which reads files and needs no broker; and
-`health`, for health checks. Shared
-by them: `connection` (clients, bounded waits, failures as one line), `topic_names`, `positions`
-(where to read from), `record_lines` (records as text), `tables`, `progress`, `completion`.
+`health`, for health checks. Shared by them: `connection` (clients, bounded waits, failures as one
+line), `topic_names`, `positions` (where to read from), `record_lines` (records as text), `tables`,
+`progress`, `interrupts`, `completion`.
 
 The broker imports nothing of this, and this imports nothing of a running broker.
 """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from kbroker.cli.connection import CommandError, Target, explain_code, open_admin, remote, send
+from kbroker.cli.lazy_commands import show_help_alone
 from kbroker.cli.tables import show_json, show_table
 from kbroker.cli.topic_names import describe_topics
 
@@ -159,9 +160,11 @@ def check_exists(admin: KafkaAdminClient, kind: str, name: str) -> None:
             raise CommandError(f"there is no broker {name}; there is {', '.join(map(str, known))}")
 
 
-@click.group("configs")
-def command() -> None:
+@click.group("configs", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> int:
     """Settings of topics, brokers and groups."""
+    return show_help_alone(context)
 
 
 def complete_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -37,6 +37,15 @@ CLIENT_ID = "kbroker"
 PASSING_ERRORS = frozenset({5, 6, 14, 15, 16})
 """Error codes of what is not ready yet: a leader or a coordinator that is being chosen or loaded.
 kafka-python's admin client asks once."""
+WORDS = {
+    "INVALID_GROUP_ID": "not a name for a group",
+    "INVALID_TOPIC_EXCEPTION": "not a name for a topic",
+    "MESSAGE_TOO_LARGE": "the record is larger than max.message.bytes",
+    "NON_EMPTY_GROUP": "it has members: stop them first",
+    "UNKNOWN_MEMBER_ID": "it has members: stop them first",
+    "UNSUPPORTED_VERSION": "the broker does not know this request",
+}
+"""For errors that people meet, shorter than what kafka-python says of them."""
 BROKEN_PIPE_STATUS = 141
 """What the shell reports of a program that SIGPIPE ended."""
 
@@ -153,7 +162,7 @@ def explain_code(code: int, message: str | None = None) -> str:
         name = ErrorCode(code).name
     except ValueError:
         name = f"error {code}"
-    words = str(message or for_code(code).description or "refused by the broker")
+    words = str(message or WORDS.get(name) or for_code(code).description or "refused")
     return f"{words.strip().rstrip('.')} ({name})"
 
 

@@ -24,6 +24,7 @@ from kbroker.cli.connection import (
     retried,
     steady_s,
 )
+from kbroker.cli.interrupts import holding_interrupts
 from kbroker.cli.positions import HELP, Kind, Position, convert_position, find_offsets
 from kbroker.cli.progress import Advance, progress
 from kbroker.cli.record_lines import FORMATS, IncomingRecord
@@ -203,12 +204,15 @@ class Reader:
     def _print(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         from kafka.structs import OffsetAndMetadata
 
-        lines = [self._wish.line(incoming(record)) for record in records]
-        write_out(b"".join(line + b"\n" for line in lines))
+        data = b"".join(self._wish.line(incoming(record)) + b"\n" for record in records)
+        if not self._in_group:
+            write_out(data)
+        else:
+            with holding_interrupts():
+                write_out(data)
+                next_offset, epoch = records[-1].offset + 1, records[-1].leader_epoch
+                self._to_commit[partition] = OffsetAndMetadata(next_offset, "", epoch)
         self._printed += len(records)
-        if self._in_group:
-            next_offset, epoch = records[-1].offset + 1, records[-1].leader_epoch
-            self._to_commit[partition] = OffsetAndMetadata(next_offset, "", epoch)
 
     def _commit(self, *, timeout_ms: int) -> None:
         from kafka.errors import CommitFailedError

@@ -19,6 +19,7 @@ from kbroker.cli.group_listing import (
     list_groups,
 )
 from kbroker.cli.group_offsets import plan_reset, reset
+from kbroker.cli.lazy_commands import show_help_alone
 from kbroker.cli.positions import HELP, Position, convert_position
 from kbroker.cli.tables import show_json, show_table
 
@@ -31,9 +32,11 @@ NAMES = click.argument(
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group("groups")
-def command() -> None:
+@click.group("groups", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> int:
     """Consumer groups: members, lag, resetting of offsets."""
+    return show_help_alone(context)
 
 
 @command.command("list")

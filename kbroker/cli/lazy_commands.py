@@ -30,3 +30,11 @@ class LazyCommands(click.Group):
         """The list in the help, from the table rather than from the modules."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def show_help_alone(context: click.Context) -> int:
+    """For a command that has commands: called without one it shows them. The exit status."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        return 2
+    return 0

@@ -6,6 +6,7 @@ import click
 
 from kbroker.cli.completion import complete_topic
 from kbroker.cli.connection import CommandError, Target, open_admin, remote
+from kbroker.cli.lazy_commands import show_help_alone
 from kbroker.cli.positions import (
     HELP,
     Kind,
@@ -25,9 +26,11 @@ PARTITIONS = click.argument(
 )
 
 
-@click.group("offsets")
-def command() -> None:
+@click.group("offsets", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> int:
     """Offsets of partitions; deleting records below one."""
+    return show_help_alone(context)
 
 
 @command.command("get")

@@ -13,15 +13,18 @@ from kbroker.cli.connection import (
     open_admin,
     remote,
 )
+from kbroker.cli.lazy_commands import show_help_alone
 from kbroker.cli.tables import show_json, show_table
 from kbroker.cli.topic_names import UNKNOWN_TOPIC, describe_topics
 
 ALREADY_EXISTS = 36
 
 
-@click.group("topics")
-def command() -> None:
+@click.group("topics", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> int:
     """List, describe, create, delete and enlarge topics."""
+    return show_help_alone(context)
 
 
 @command.command("list")

@@ -45,3 +45,11 @@ def test_neither_help_nor_version_imports_a_command(arguments: list[str]):
 def test_a_command_that_is_not_there_is_one_line(capsys):
     assert main(["topicks"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["topics", "groups", "configs", "offsets"])
+def test_a_command_of_commands_shows_them(name: str, capsys):
+    assert main([name]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"Usage: kbroker {name} [OPTIONS] [COMMAND] [ARGS]..." in shown.err
