@@ -41,6 +41,13 @@ NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60 * 1000
 """A new member has no id to send heartbeats with: so long it may wait, then it asks again."""
 
 
+MAX_PENDING_MEMBERS = 10_000
+"""Ids of one group that nobody has come back with: a client that only asks for more is stopped.
+
+Kafka gives out any number.
+"""
+
+
 class Join:
     """One JoinGroup request, read once: protocols named twice count once."""
 
@@ -146,6 +153,9 @@ def _join_anew(
         else:
             prepare_or_complete(group, turn, settings)
     elif instance is None and join.version >= MEMBER_ID_REQUIRED_SINCE:
+        if len(group.pending_members) >= MAX_PENDING_MEMBERS:
+            _refuse(join, turn, ErrorCode.GROUP_MAX_SIZE_REACHED)
+            return
         group.pending_members[member_id] = None
         key = TimerKey(TimerKind.SESSION, group.group_id, member_id)
         turn.timers.schedule(key, turn.now.steady_ms + join.session_timeout_ms)

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.group.records import offset_commit_record
-from coordinator.group.settings import GroupSettings
+from coordinator.group.settings import Client, GroupSettings
 from coordinator.group.shard import GroupShard
 from coordinator.outcome import CoordinatorRecord, Moment
+from tests.coordinator.requests import join_request, offset_delete_request
 from wire.errors import ErrorCode, KafkaError, WireError
 from wire.messages.offset_commit import (
     OffsetCommitRequest,
@@ -19,6 +20,12 @@ from wire.messages.offset_commit import (
 from wire.messages.offset_records import OffsetCommitKey, OffsetCommitValue
 
 NOW = Moment(1_700_000_000_000, 5_000)
+
+# A stable group with one member, "m", whose session lasts ten seconds.
+GROUP_VALUE = bytes.fromhex(
+    "0003 0008 636f6e73756d6572 00000001 0005 72616e6765 0001 6d 000001a204cda30e 00000001"
+    "0001 6d ffff 0001 63 0001 68 00004e20 00002710 00000000 00000000"
+)
 
 
 def commit(
@@ -166,6 +173,54 @@ def test_a_record_that_cannot_be_read_is_a_wire_error_and_changes_nothing() -> N
         with pytest.raises(WireError):
             state.replay(key, value)
     assert "g" not in state.offsets
+
+
+@given(value=st.binary(max_size=80), group=st.sampled_from("gh"))
+def test_no_groups_record_raises_anything_but_a_wire_error(value: bytes, group: str) -> None:
+    state = shard()
+    for made in (GROUP_VALUE, value, None, value):
+        key = b"\x00\x02\x00\x01" + group.encode()
+        try:
+            state.replay(key, made)
+        except WireError:
+            continue
+    state.on_loaded(NOW)
+    state.describe_group(group, version=6)
+
+
+def test_members_of_a_loaded_group_have_their_whole_session() -> None:
+    state = shard()
+    state.replay(b"\x00\x02\x00\x01g", GROUP_VALUE)
+    assert state.next_deadline_ms() is None
+    state.on_loaded(NOW)
+    assert state.next_deadline_ms() == NOW.steady_ms + 10_000
+    due = Moment(NOW.wall_ms + 10_000, NOW.steady_ms + 10_000)
+    outcome = state.on_deadline(due)
+    replay(state, outcome.records)
+    assert state.describe_group("g", version=6).group_state == "Empty"
+    replay(state, state.expire_offsets(due).records)
+    assert state.list_groups(states=frozenset(), types=frozenset()) == []
+
+
+def test_a_group_that_is_forgotten_takes_its_timers_along() -> None:
+    state = shard()
+    request, version = join_request("g", {})
+    client = Client("c", "/127.0.0.1")
+    joined = state.handle_join_group(request, version=version, client=client, ticket=1, now=NOW)
+    replay(state, joined.records)
+    assert state.next_deadline_ms() is not None
+    deleted = state.handle_delete_group("g", now=NOW)
+    assert deleted.reply is ErrorCode.NONE
+    replay(state, deleted.records)
+    assert state.next_deadline_ms() is None
+    assert state.on_deadline(Moment(NOW.wall_ms, 10**9)).replies == ()
+
+
+def test_offsets_are_deleted_of_a_group_with_a_name() -> None:
+    request = offset_delete_request("", {"t": [0]})
+    with pytest.raises(KafkaError) as refused:
+        shard().handle_offset_delete(request, now=NOW)
+    assert refused.value.code == ErrorCode.INVALID_GROUP_ID
 
 
 STEPS = st.one_of(

@@ -7,7 +7,13 @@ from itertools import count
 import pytest
 
 from coordinator.group.classic.group import ClassicGroup, GroupState
-from coordinator.group.classic.join import NEW_MEMBER_JOIN_TIMEOUT_MS, Join, check_join, join_group
+from coordinator.group.classic.join import (
+    MAX_PENDING_MEMBERS,
+    NEW_MEMBER_JOIN_TIMEOUT_MS,
+    Join,
+    check_join,
+    join_group,
+)
 from coordinator.group.settings import Client, GroupSettings
 from coordinator.group.turn import Turn
 from coordinator.outcome import Reply
@@ -86,6 +92,17 @@ def test_an_id_is_given_out_and_expected_back() -> None:
     assert (refused.error_code, refused.member_id) == (ErrorCode.MEMBER_ID_REQUIRED, "client-new")
     assert list(group.pending_members) == ["client-new"]
     assert turn.timers.next_deadline_ms() == NOW.steady_ms + 7_000
+
+
+def test_ids_are_not_given_out_without_end() -> None:
+    group, turn = ClassicGroup("g"), new_turn()
+    group.pending_members.update((str(number), None) for number in range(MAX_PENDING_MEMBERS))
+    ticket = run(group, turn)
+    assert answer(turn.replies(), ticket).error_code == ErrorCode.GROUP_MAX_SIZE_REACHED
+    assert len(group.pending_members) == MAX_PENDING_MEMBERS
+    group.remove("7")
+    ticket = run(group, turn)
+    assert answer(turn.replies(), ticket).error_code == ErrorCode.MEMBER_ID_REQUIRED
 
 
 def test_a_full_group_is_full_for_pending_members_too() -> None:
