@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 CONFORMANCE = "tests/kbroker/cluster/test_metadata_store_conformance.py"
 CODEC = "tests/wire/test_compiler.py"
+METRICS = "tests/kbroker/observability/test_metrics.py"
 COMMANDS = "tests/process/test_cli.py"
 # Modules without a twin of their own: where they are tested, by path or by folder.
 TESTED_ELSEWHERE = {
@@ -19,6 +20,9 @@ TESTED_ELSEWHERE = {
     "kbroker/config/log_keys.py": "tests/kbroker/config/test_broker_config.py",
     "kbroker/config/coordinator_keys.py": "tests/kbroker/config/test_broker_config.py",
     "kbroker/version.py": "tests/kbroker/test_main.py",
+    "kbroker/observability/metric_names.py": METRICS,
+    "kbroker/observability/monitoring.py": METRICS,
+    "kbroker/observability/totals.py": METRICS,
     "kbroker/process.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/ready.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/handlers/": "tests/exchanges/test_replay.py",
