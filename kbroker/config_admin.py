@@ -44,6 +44,8 @@ from wire.errors import ErrorCode, KafkaError
 
 logger = logging.getLogger(__name__)
 
+MIN_ISR = "min.insync.replicas"
+
 Texts = Mapping[str, str]
 Check = Callable[[Texts], object]
 
@@ -210,6 +212,12 @@ class ConfigAdmin:
         def changed(settings: Texts) -> Texts:
             result = _altered(change, settings, BrokerConfig.find, not_a_list=NOT_A_BROKERS_LIST)
             check_broker_layer(running, result, every_broker=every_broker)
+            if not every_broker and any(each.name == MIN_ISR for each in change.alterations):
+                # The controller keeps the minimum in each partition's record (KIP-966).
+                raise KafkaError(
+                    ErrorCode.INVALID_CONFIG,
+                    f"Broker-level {MIN_ISR} cannot be altered while ELR is enabled.",
+                )
             return result
 
         if validate_only:

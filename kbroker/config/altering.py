@@ -127,11 +127,14 @@ def check_broker_layer(running: RunningConfig, layer: Texts, *, every_broker: bo
             if name in BrokerConfig.KEYS:
                 BrokerConfig.KEYS[name].parse(text)
         if every_broker:
-            running.with_layers(layer, running.this_broker)
+            config = running.with_layers(layer, running.this_broker)
         else:
-            running.with_layers(running.every_broker, layer)
+            config = running.with_layers(running.every_broker, layer)
     except ConfigError as error:
         raise _refused(str(error)) from None
+    if "max.connections" in layer and config.max_connections == 0:
+        # Nobody could ever set it back.
+        raise _refused("Invalid max.connections 0")
 
 
 def _is_fixed(name: str) -> bool:

@@ -283,6 +283,17 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
                 raise ConfigError(
                     name, f"{name} must be unlimited (-1) or, greater than or equal to 1"
                 )
+        if self.log_roll_ms is not None and self.log_roll_ms < 1:
+            raise ConfigError("log.roll.ms", "log.roll.ms must be greater than or equal to 1")
+        if self.log_roll_jitter_ms is not None and self.log_roll_jitter_ms < 0:
+            raise ConfigError(
+                "log.roll.jitter.ms", "log.roll.jitter.ms must be greater than or equal to 0"
+            )
+        if self.log_cleaner_dedupe_buffer_size <= 1 << 20:
+            raise ConfigError(
+                "log.cleaner.dedupe.buffer.size",
+                "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+            )
         if self.group_min_session_timeout_ms > self.group_max_session_timeout_ms:
             raise ConfigError(
                 "group.min.session.timeout.ms",

@@ -115,3 +115,17 @@ def test_keys_without_meaning_are_taken_where_kafka_takes_them() -> None:
 def test_values_are_checked_alone_and_together_with_the_other_layer() -> None:
     assert "Not a number of type INT" in refusal_of({"message.max.bytes": "x"})
     assert "must be unlimited" in refusal_of({"log.retention.ms": "0"}, every_broker=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("log.roll.ms", "0"),
+        ("log.roll.jitter.ms", "-1"),
+        ("log.cleaner.dedupe.buffer.size", "1048576"),
+        ("max.connections", "0"),
+        ("max.connections.per.ip", "0"),
+    ],
+)
+def test_limits_that_no_type_tells_hold_on_a_running_broker(name: str, text: str) -> None:
+    assert name in refusal_of({name: text})

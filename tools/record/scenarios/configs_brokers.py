@@ -114,6 +114,35 @@ def broker_values(kafka: Player) -> None:
             kafka.send(f"{key}={value}{whose}", dry, 1)
 
 
+def broker_limits(kafka: Player) -> None:
+    """Values that the type allows and the broker does not, or only just."""
+    for key, operation, value in (
+        ("min.insync.replicas", SET, "2"),
+        ("log.cleaner.dedupe.buffer.size", SET, "1"),
+        ("log.cleaner.dedupe.buffer.size", SET, "1048576"),
+        ("log.cleaner.backoff.ms", SET, "-1"),
+        ("log.cleaner.max.compaction.lag.ms", SET, "0"),
+        ("log.cleanup.policy", SET, ""),
+        ("log.cleanup.policy", APPEND, ""),
+        ("log.flush.interval.messages", SET, "0"),
+        ("log.flush.interval.ms", SET, "-5"),
+        ("log.retention.ms", SET, "-1"),
+        ("log.roll.ms", SET, "0"),
+        ("log.roll.jitter.ms", SET, "-1"),
+        ("log.message.timestamp.after.max.ms", SET, "-1"),
+        ("max.connections", SET, "0"),
+        ("max.connections.per.ip", SET, "0"),
+        ("max.connections.per.ip.overrides", SET, "127.0.0.1:5"),
+        ("max.connections.per.ip.overrides", SET, "x"),
+        ("message.max.bytes", SET, "104857601"),
+        ("transaction.partition.verification.enable", SET, "false"),
+        ("unclean.leader.election.enable", SET, "true"),
+    ):
+        for whose, broker in (("", THIS), (", every broker", EVERY)):
+            dry = change(broker, (key, operation, value), validate_only=True)
+            kafka.send(f"{operation} {key}={value}{whose}", dry, 1)
+
+
 def broker_custom(kafka: Player) -> None:
     """Names that nobody knows, and keys that may be set for one broker alone."""
     kafka.send("unknown", change(THIS, ("no.such.key", SET, "1"), validate_only=True), 1)
@@ -356,6 +385,7 @@ SCENARIOS = {
     "configs_brokers/layers": broker_layers,
     "configs_brokers/units": broker_units,
     "configs_brokers/values": broker_values,
+    "configs_brokers/limits": broker_limits,
     "configs_brokers/custom": broker_custom,
     "configs_brokers/operations": broker_operations,
     "configs_brokers/names": broker_names,
