@@ -16,6 +16,7 @@ from kbroker.cluster.metadata_records import PartitionRecord
 from kbroker.cluster.topic_ids import RandomBits, random_id
 from kbroker.dependencies import WallClock
 from kbroker.flusher import FlushScheduler
+from kbroker.replication.checkpointing import Checkpointing
 from kbroker.replication.partition import Partition
 from kbroker.topics import INTERNAL_TOPICS
 from log.file_system import DiskSpace
@@ -65,7 +66,7 @@ class ReplicaManager:
         self._image: MetadataImage | None = None
         self._work: asyncio.Event | None = None  # there is a task that makes partitions
         self._settled: list[asyncio.Future[None]] = []
-        self._checkpoint_write: asyncio.Future[None] | None = None
+        self._checkpointing = Checkpointing(directory)
         self.offline = False  # the log directory failed: nothing is appended any more
 
     def __iter__(self) -> Iterator[Partition]:
@@ -361,48 +362,16 @@ class ReplicaManager:
 
     async def write_checkpoints(self) -> None:
         """Write what has changed; the disk's work is done in a thread, one at a time."""
-        if self._checkpoint_write is not None or self.offline:
-            return
-        files = self._directory.gather_checkpoints(self._high_watermarks())
-        if not files:
-            return
-        loop = asyncio.get_running_loop()
-        write = self._directory.checkpoints.write
-        self._checkpoint_write = loop.run_in_executor(None, write, files)
-        self._checkpoint_write.add_done_callback(self._checkpoints_written)
-        await asyncio.wait([self._checkpoint_write])
+        if not self.offline:
+            await self._checkpointing.write(self._high_watermarks())
 
     async def write_log_starts(self) -> None:
-        """Wait until the log starts of this moment are durable: what is deleted stays so.
-
-        Raises OSError.
-        """
-        while True:
-            while self._checkpoint_write is not None:  # others wait for it too, and go first
-                await self.settle()
-            files = self._directory.gather_log_starts()
-            if not files:
-                return
-            loop = asyncio.get_running_loop()
-            write = self._directory.checkpoints.write
-            written = self._checkpoint_write = loop.run_in_executor(None, write, files)
-            written.add_done_callback(self._checkpoints_written)
-            await asyncio.wait([written])
-            error = written.exception()
-            if error is not None:
-                raise error
-
-    def _checkpoints_written(self, written: asyncio.Future[None]) -> None:
-        self._checkpoint_write = None
-        error = None if written.cancelled() else written.exception()
-        if error is not None:
-            # They are written again in a moment; recovery reads more where they are old.
-            logger.warning("the checkpoints were not written: %s", error)
+        """Wait until the log starts of this moment are durable. Raises OSError."""
+        await self._checkpointing.write_log_starts()
 
     async def settle(self) -> None:
         """Wait for what a thread still writes: closing must not race with it."""
-        if self._checkpoint_write is not None:
-            await asyncio.wait([self._checkpoint_write])
+        await self._checkpointing.settle()
 
     async def remove_deleted(self) -> None:
         """Free the space of deleted topics, in a thread."""
