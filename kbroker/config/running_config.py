@@ -40,14 +40,14 @@ class RunningConfig:
 
     def take(self, *, every_broker: Texts, this_broker: Texts) -> None:
         """Go by these from now on. What cannot be used (an older version wrote it) is left out."""
-        self.every_broker = _usable(every_broker)
-        self.this_broker = _usable(this_broker)
+        every_broker, this_broker = _usable(every_broker), _usable(this_broker)
         before = self.now
         try:
-            self.now = self.with_layers(self.every_broker, self.this_broker)
+            self.now = self.with_layers(every_broker, this_broker)
         except ConfigError as error:
             logger.error("the configuration stays as it was: %s", error)
             return
+        self.every_broker, self.this_broker = every_broker, this_broker
         changed = [name for name in BrokerConfig.KEYS if self.now.value(name) != before.value(name)]
         if changed:
             logger.info("changed while running: %s", ", ".join(sorted(changed)))

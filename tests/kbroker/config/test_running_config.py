@@ -62,6 +62,7 @@ def test_values_that_do_not_go_together_change_nothing(caplog: pytest.LogCapture
     config = running()
     config.take(every_broker={"log.retention.ms": "0"}, this_broker={})
     assert config.now.log_retention_ms is None
+    assert config.every_broker == {}
     assert "stays as it was" in caplog.text
 
 
