@@ -116,7 +116,7 @@ class GroupShard:
         if group is None or group.state is GroupState.EMPTY:
             return Outcome((), sync_failed(ErrorCode.UNKNOWN_MEMBER_ID))
         turn = Turn(now, self._timers)
-        sync_group(group, request, ticket, turn)
+        sync_group(group, request, ticket, turn, self.settings)
         return turn.outcome(ticket, SyncGroupResponse)
 
     def handle_heartbeat(

@@ -148,7 +148,7 @@ def _join_anew(
         member = replace_static_member(group, old, member_id, turn)
         _update(group, member, join, turn)
         expect_heartbeat(group, member, turn)
-        if keeps_generation(group):
+        if keeps_generation(group, settings):
             store_and_answer(group, member, old.member_id, turn, version=join.version)
         else:
             prepare_or_complete(group, turn, settings)

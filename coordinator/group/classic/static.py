@@ -10,9 +10,11 @@ from __future__ import annotations
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.member import ClassicMember
 from coordinator.group.classic.rebalance import answer_join, answer_waiting, joined
-from coordinator.group.classic.stored import group_record
+from coordinator.group.classic.stored import group_record, is_storable
+from coordinator.group.settings import GroupSettings
 from coordinator.group.timers import TimerKey, TimerKind
 from coordinator.group.turn import Turn
+from coordinator.outcome import CoordinatorRecord
 from wire.errors import ErrorCode
 
 SKIP_ASSIGNMENT_SINCE = 9
@@ -27,12 +29,17 @@ def replace_static_member(
     return group.replace_static(old, new_member_id)
 
 
-def keeps_generation(group: ClassicGroup) -> bool:
+def keeps_generation(group: ClassicGroup, settings: GroupSettings) -> bool:
     """Whether the group can go on as it is, after one of its members was replaced.
 
-    While the leader assigns it cannot: the leader only knows the old member id.
+    While the leader assigns it cannot: the leader only knows the old member id. Nor where the new
+    member says so much that the group cannot be stored.
     """
-    return group.state is GroupState.STABLE and group.select_protocol() == group.protocol_name
+    return (
+        group.state is GroupState.STABLE
+        and group.select_protocol() == group.protocol_name
+        and is_storable(_record(group, wall_ms=0), settings)
+    )
 
 
 def store_and_answer(
@@ -43,8 +50,7 @@ def store_and_answer(
     A leader that is back must not assign. From version 9 on (KIP-814) it is told so, and still
     learns of the members whose topics it has to watch; below, it is told that its old id leads.
     """
-    assignments = {each.member_id: each.assignment for each in group.members.values()}
-    turn.records.append(group_record(group, assignments, turn.now.wall_ms))
+    turn.records.append(_record(group, wall_ms=turn.now.wall_ms))
     response = joined(group, member)
     if group.leader == member.member_id:
         if version >= SKIP_ASSIGNMENT_SINCE:
@@ -53,3 +59,8 @@ def store_and_answer(
             response.leader = old_member_id
             response.members = []
     answer_join(group, member, turn, response)
+
+
+def _record(group: ClassicGroup, *, wall_ms: int) -> CoordinatorRecord:
+    assignments = {each.member_id: each.assignment for each in group.members.values()}
+    return group_record(group, assignments, wall_ms)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.member import ClassicMember, MemberProtocol
 from coordinator.group.records import group_metadata_record
-from coordinator.group.settings import Client
+from coordinator.group.settings import Client, GroupSettings
 from coordinator.outcome import CoordinatorRecord
 from wire.errors import WireError
 from wire.messages.offset_records import GroupMetadataValue, MemberMetadata
@@ -44,6 +44,11 @@ def group_record(
         ],
     )
     return group_metadata_record(group.group_id, value)
+
+
+def is_storable(record: CoordinatorRecord, settings: GroupSettings) -> bool:
+    """Whether the record is small enough to be appended."""
+    return len(record.key) + len(record.value or b"") <= settings.max_record_bytes
 
 
 def new_group_record(group: ClassicGroup, wall_ms: int) -> CoordinatorRecord:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.member import ClassicMember
-from coordinator.group.classic.rebalance import answer_sync, assigned, sync_failed
-from coordinator.group.classic.stored import group_record
+from coordinator.group.classic.rebalance import answer_sync, assigned, prepare, sync_failed
+from coordinator.group.classic.stored import group_record, is_storable
+from coordinator.group.settings import GroupSettings
 from coordinator.group.timers import TimerKey, TimerKind
 from coordinator.group.turn import Turn
 from coordinator.outcome import Ticket
@@ -18,7 +19,13 @@ from wire.errors import ErrorCode, KafkaError
 from wire.messages.sync_group import SyncGroupRequest
 
 
-def sync_group(group: ClassicGroup, request: SyncGroupRequest, ticket: Ticket, turn: Turn) -> None:
+def sync_group(
+    group: ClassicGroup,
+    request: SyncGroupRequest,
+    ticket: Ticket,
+    turn: Turn,
+    settings: GroupSettings,
+) -> None:
     """Answer or park the request of a member of a group that is not empty."""
     try:
         member = _check(group, request)
@@ -36,7 +43,7 @@ def sync_group(group: ClassicGroup, request: SyncGroupRequest, ticket: Ticket, t
     # Kafka never answers the earlier one of two that overlap.
     turn.answer(earlier, sync_failed(ErrorCode.REBALANCE_IN_PROGRESS))
     if group.leader == member.member_id:
-        _assign(group, request, turn)
+        _assign(group, request, turn, settings)
 
 
 def _check(group: ClassicGroup, request: SyncGroupRequest) -> ClassicMember:
@@ -51,13 +58,22 @@ def _check(group: ClassicGroup, request: SyncGroupRequest) -> ClassicMember:
     return member
 
 
-def _assign(group: ClassicGroup, request: SyncGroupRequest, turn: Turn) -> None:
+def _assign(
+    group: ClassicGroup, request: SyncGroupRequest, turn: Turn, settings: GroupSettings
+) -> None:
     """Store what the leader has decided; replaying the record makes the group stable.
 
-    Who the leader forgot gets nothing, and whom it invented is not stored.
+    Who the leader forgot gets nothing, and whom it invented is not stored. What is too large to be
+    stored is UNKNOWN_SERVER_ERROR for all, who join again, as in Kafka.
     """
     assignments = {each.member_id: each.assignment for each in request.assignments}
-    turn.records.append(group_record(group, assignments, turn.now.wall_ms))
+    record = group_record(group, assignments, turn.now.wall_ms)
+    if not is_storable(record, settings):
+        for member in group.members.values():
+            answer_sync(group, member, turn, sync_failed(ErrorCode.UNKNOWN_SERVER_ERROR))
+        prepare(group, turn, settings)
+        return
+    turn.records.append(record)
     for member in group.members.values():
         assignment = assignments.get(member.member_id, b"")
         answer_sync(group, member, turn, assigned(group, assignment))

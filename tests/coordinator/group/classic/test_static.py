@@ -12,11 +12,14 @@ from coordinator.group.classic.static import (
     store_and_answer,
 )
 from coordinator.group.records import decode_group_metadata_value
+from coordinator.group.settings import GroupSettings
 from coordinator.group.timers import TimerKey, TimerKind
 from tests.coordinator.group.groups import new_member, new_turn, stable_group
 from wire.errors import ErrorCode
 from wire.messages.join_group import JoinGroupResponse
 from wire.messages.sync_group import SyncGroupResponse
+
+SETTINGS = GroupSettings()
 
 
 def test_whatever_waits_under_the_old_id_is_fenced() -> None:
@@ -38,14 +41,15 @@ def test_whatever_waits_under_the_old_id_is_fenced() -> None:
 
 def test_only_a_stable_group_with_the_same_protocol_goes_on() -> None:
     group = stable_group(new_member("s", instance="i", protocols="range,sticky"))
-    assert keeps_generation(group)
+    assert keeps_generation(group, SETTINGS)
+    assert not keeps_generation(group, GroupSettings(max_record_bytes=50))
     group.protocol_name = "sticky"
-    assert not keeps_generation(group)
+    assert not keeps_generation(group, SETTINGS)
     group.protocol_name = "range"
     group.transition_to(GroupState.PREPARING_REBALANCE, 0)
-    assert not keeps_generation(group)
+    assert not keeps_generation(group, SETTINGS)
     group.begin_generation(0)
-    assert not keeps_generation(group)
+    assert not keeps_generation(group, SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.sync import sync_group
 from coordinator.group.records import decode_group_metadata_value
+from coordinator.group.settings import GroupSettings
 from coordinator.group.timers import TimerKey, TimerKind
 from coordinator.group.turn import Turn
 from tests.coordinator.group.groups import new_member, new_turn, stable_group
@@ -24,7 +25,7 @@ def assigning_group() -> ClassicGroup:
 def run(group: ClassicGroup, ticket: int, turn: Turn, **options: str) -> list[tuple[int, int]]:
     """Who is answered what, by ticket."""
     request, _ = sync_request("g", options)
-    sync_group(group, request, ticket, turn)
+    sync_group(group, request, ticket, turn, GroupSettings())
     codes = []
     for reply in turn.replies():
         assert isinstance(reply.response, SyncGroupResponse)
