@@ -7,9 +7,9 @@ test holds the two together.
 
 Decoding trusts nothing. A length is checked against the bytes that remain before anything is made
 of it (an array of n elements needs at least n times the smallest element), strings are at most
-32,767 bytes, and a message holds at most `max_elements` elements, since a Python object is far larger
-than the few bytes that can ask for one. Like Kafka's own decoder it does not look at what follows
-the message: the caller learns where it ended.
+32,767 bytes, and a message holds at most `max_elements` elements, since a Python object is far
+larger than the few bytes that can ask for one. Like Kafka's own decoder it does not look at what
+follows the message: the caller learns where it ended.
 """
 
 from __future__ import annotations
