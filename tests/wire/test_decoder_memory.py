@@ -7,16 +7,19 @@ import pytest
 from wire.compiler import decode
 from wire.errors import WireError
 from wire.messages.api_versions import ApiVersionsRequest
+from wire.messages.create_partitions import CreatePartitionsRequest
 from wire.messages.fetch import FetchResponse
+from wire.messages.list_config_resources import ListConfigResourcesRequest
 from wire.messages.metadata import MetadataRequest, MetadataResponse
 from wire.messages.produce import ProduceRequest, ProduceResponse
 from wire.primitives import MAX_ELEMENTS, encode_unsigned_varint
 
 SIZE = 1 << 16
 
-# The smallest topic of a Produce request makes two objects and a list of three bytes: about 43
-# bytes of memory for each byte received. Nothing is worse, and MAX_ELEMENTS limits the whole.
-MULTIPLE = 50
+# The smallest assignment of a CreatePartitions request makes an object and a list of two bytes:
+# about 57 bytes of memory for each byte received (the smallest topic of a Produce request: 43).
+# Nothing is worse, and MAX_ELEMENTS limits the whole.
+MULTIPLE = 65
 SLACK_BYTES = 65536
 
 
@@ -35,6 +38,12 @@ ACCEPTED = {
     "empty topics": (ProduceRequest, 9, compact(bytes(7), b"\1\1\0") + b"\0"),
     "empty outcomes": (ProduceResponse, 9, compact(b"", b"\1\1\0") + bytes(5)),
     "empty names": (MetadataRequest, 1, (SIZE // 2).to_bytes(4, "big") + bytes(SIZE)),
+    "empty assignments": (
+        CreatePartitionsRequest,
+        2,
+        b"\2\1" + bytes(4) + compact(b"", b"\1\0") + bytes(7),
+    ),
+    "types": (ListConfigResourcesRequest, 1, compact(b"", b"\x80") + b"\0"),
     "topics by id": (MetadataRequest, 13, compact(b"", bytes(18)) + bytes(3)),
     "one tag repeated": (ApiVersionsRequest, 3, with_tags([b"\5\0"] * (SIZE // 2))),
     "distinct tags": (
@@ -57,6 +66,11 @@ REFUSED = {
         MetadataResponse,
         0,
         bytes(7) + b"\1\0\0\0\1t\0\0\0\1" + bytes(10) + b"\x7f\xff\xff\xff" + bytes(SIZE),
+    ),
+    "types longer than their bytes": (
+        ListConfigResourcesRequest,
+        1,
+        b"\xff\xff\xff\xff\x07" + bytes(SIZE),
     ),
     "records longer than their bytes": (
         FetchResponse,
@@ -107,6 +121,9 @@ def test_a_message_has_a_limited_number_of_elements():
     names = count.to_bytes(4, "big") + bytes(2 * count)
     with pytest.raises(WireError, match="topics"):
         decode(MetadataRequest, 1, names)
+    types = encode_unsigned_varint(count + 1) + bytes(count)
+    with pytest.raises(WireError, match="resource_types"):
+        decode(ListConfigResourcesRequest, 1, types + b"\0")
     tags = b"\1\1" + encode_unsigned_varint(count) + bytes(2 * count)
     with pytest.raises(WireError, match="tagged fields"):
         decode(ApiVersionsRequest, 3, tags)
