@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kbroker.config.altering import (
     NOT_A_BROKERS_LIST,
@@ -129,3 +131,19 @@ def test_values_are_checked_alone_and_together_with_the_other_layer() -> None:
 )
 def test_limits_that_no_type_tells_hold_on_a_running_broker(name: str, text: str) -> None:
     assert name in refusal_of({name: text})
+
+
+ELEMENTS = st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True)
+
+
+@given(before=ELEMENTS, change=ELEMENTS.filter(bool))
+def test_lists_behave_as_sets_that_keep_their_order(before: list[str], change: list[str]) -> None:
+    settings = {"cleanup.policy": ",".join(before)}
+    words = ",".join(change)
+    appended = of_topic(settings, ("cleanup.policy", APPEND, words))
+    left = [each for each in change if each not in before]
+    assert appended == {"cleanup.policy": ",".join([*before, *left])}
+    assert of_topic(appended, ("cleanup.policy", APPEND, words)) == appended
+    subtracted = of_topic(appended, ("cleanup.policy", SUBTRACT, words))
+    kept = [each for each in before if each not in change]
+    assert subtracted == {"cleanup.policy": ",".join(kept)}
