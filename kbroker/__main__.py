@@ -38,6 +38,9 @@ Examples:
 Then, in another terminal:
   echo hello | kcat -b 127.0.0.1:9092 -P -t greetings
   kcat -b 127.0.0.1:9092 -C -t greetings -e
+or with its own commands:
+  echo hello | kbroker produce greetings --create
+  kbroker consume greetings
 
 \b
 Configuration keys are Apache Kafka's own. Where one is given more than once:
@@ -181,7 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = cli.main(arguments, prog_name="kbroker", standalone_mode=False)
     except click.UsageError as error:
-        return _refuse(f"{error.format_message()} Try: kbroker --help")
+        path = "kbroker" if error.ctx is None else error.ctx.command_path
+        return _refuse(f"{error.format_message()} Try: {path} --help")
     except click.ClickException as error:
         return _refuse(error.format_message())
     except (click.Abort, KeyboardInterrupt):

@@ -121,13 +121,15 @@ def command(
         max_partition_fetch_bytes=FETCH_BYTES,
     )
     try:
-        ends = consumer.end_offsets(partitions, timeout_ms=target.timeout_ms)
         if group is None:
             consumer.assign(partitions)
             for partition, offset in starts.items():
                 consumer.seek(partition, offset)
         else:
             consumer.subscribe([partitions[0].topic])
+        # After the choice: a member of kafka-python's that learns of its topic's partitions only
+        # then joins twice.
+        ends = consumer.end_offsets(partitions, timeout_ms=target.timeout_ms)
         with progress(
             "reading", total=most, wanted=bool(most) and not sys.stdout.isatty()
         ) as advance:
@@ -155,6 +157,7 @@ class Reader:
         self._ends = ends
         self._in_group = in_group
         self._printed = 0
+        self._next_offsets: dict[TopicPartition, int] = {}
         self._to_commit: dict[TopicPartition, OffsetAndMetadata] = {}
         self._heard_s = self._checked_s = steady_s()
 
@@ -168,13 +171,13 @@ class Reader:
         except KeyboardInterrupt:
             self._commit(timeout_ms=CLOSE_MS)
             raise
+        self._settle()
 
     def _read(self, advance: Advance) -> None:
         while not self._is_done():
             batches = self._consumer.poll(POLL_MS, max_records=self._most_now())
             for partition, records in batches.items():
-                self._print(partition, records)
-                advance(len(records))
+                advance(self._print(partition, records))
             if batches:
                 self._heard_s = self._checked_s = steady_s()
                 self._commit(timeout_ms=self._target.timeout_ms)
@@ -201,27 +204,47 @@ class Reader:
         left = MOST_RECORDS_PER_POLL if most is None else most - self._printed
         return min(left, MOST_RECORDS_PER_POLL)
 
-    def _print(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
+    def _print(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> int:
+        """How many were printed. To a member, records may come again after a rebalance."""
         from kafka.structs import OffsetAndMetadata
 
-        data = b"".join(self._wish.line(incoming(record)) + b"\n" for record in records)
+        least = self._next_offsets.get(partition, 0) if self._in_group else 0
+        new = [record for record in records if record.offset >= least]
+        data = b"".join(self._wish.line(incoming(record)) + b"\n" for record in new)
+        next_offset, epoch = records[-1].offset + 1, records[-1].leader_epoch
         if not self._in_group:
             write_out(data)
         else:
             with holding_interrupts():
                 write_out(data)
-                next_offset, epoch = records[-1].offset + 1, records[-1].leader_epoch
                 self._to_commit[partition] = OffsetAndMetadata(next_offset, "", epoch)
-        self._printed += len(records)
+        self._next_offsets[partition] = next_offset
+        self._printed += len(new)
+        return len(new)
 
     def _commit(self, *, timeout_ms: int) -> None:
-        from kafka.errors import CommitFailedError
+        """Commit what was printed of the partitions that are ours; later while that changes."""
+        from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-        if self._to_commit:
-            # The partitions went to another member meanwhile, who reads these records again.
-            with suppress(CommitFailedError):
+        assigned = self._consumer.assignment()
+        if assigned:  # what went to another member is that one's to commit
+            self._to_commit = {
+                each: place for each, place in self._to_commit.items() if each in assigned
+            }
+        if assigned and self._to_commit:
+            with suppress(CommitFailedError, RebalanceInProgressError):
                 self._consumer.commit(self._to_commit, timeout_ms=timeout_ms)
-            self._to_commit = {}
+                self._to_commit = {}
+
+    def _settle(self) -> None:
+        """Commit the last of it, joining again first if need be. CommandError."""
+        deadline_s = steady_s() + self._target.timeout_s
+        while self._to_commit:
+            self._commit(timeout_ms=self._target.timeout_ms)
+            if self._to_commit:
+                if steady_s() > deadline_s:
+                    raise CommandError("the group is rebalancing: the last records may come again")
+                self._consumer.poll(POLL_MS)  # what this returns is not printed, nor committed
 
     def _check_alive(self) -> None:
         """Where nothing comes: KafkaError if the broker is dead, CommandError if it is in vain."""
