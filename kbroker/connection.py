@@ -189,12 +189,13 @@ class Connection(asyncio.BufferedProtocol):
                 self._reader.drop()
             return
         slot.parts = parts
-        size = _size_in_memory(parts)
-        slot.held_bytes += size
-        self._held_bytes += size
         if slot.blocks or self._slots[0] is slot:
             # A flush makes many answers ready in one turn: write them together.
             self._schedule_proceed()
+        else:
+            size = _size_in_memory(parts)
+            slot.held_bytes += size
+            self._held_bytes += size
 
     def unblock(self, slot: Slot) -> None:
         """The request of `slot` has taken effect, although its answer is still to come."""
