@@ -19,7 +19,7 @@ from tools.record.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests" / "exchanges" / "golden"
-LEAST_EXCHANGES = 1500
+LEAST_EXCHANGES = 3000
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,6 @@ def described(kafka: Player) -> None:
     groups, _ = _one_of_each(kafka, "described")
     for version in DescribeGroupsRequest.VERSIONS:
         kafka.send(f"version {version}", describe(*groups), version)
-        kafka.send(f"an empty name, version {version}", describe(""), version)
     kafka.send("nothing", describe(), 5)
     kafka.send("a group twice", describe("described-stable", "described-stable"), 5)
     for version in (3, 4, 5, 6):
@@ -94,7 +93,6 @@ def deleted_versions(kafka: Player) -> None:
         kafka.send(f"version {version}, what is left", describe(*groups), 5)
         kafka.close()
     kafka.send("nothing", delete_groups(), 2)
-    kafka.send("an empty name", delete_groups(""), 2)
 
 
 def deleted(kafka: Player) -> None:

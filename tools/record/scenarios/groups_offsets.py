@@ -101,7 +101,6 @@ def fetch(kafka: Player) -> None:
         fetch_group("fetches", {topic: [0]}, member=member.member_id, member_epoch=1),
         fetch_group("fetches-not", {topic: [0]}, member=member.member_id, member_epoch=1),
         fetch_group("fetches", None),
-        fetch_group("", None),
     ]
     kafka.send("batched, a group twice", OffsetFetchRequest(groups=groups), 9)
 
