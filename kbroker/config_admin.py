@@ -36,7 +36,7 @@ from kbroker.config.describing import (
     describe_topic,
 )
 from kbroker.config.group_config import GroupConfig, group_config
-from kbroker.config.ignored_keys import why_ignored
+from kbroker.config.ignored_keys import why_ignored, why_not_yet
 from kbroker.config.loggers import check_levels, describe_loggers, set_levels
 from kbroker.config.running_config import RunningConfig
 from kbroker.config.table import INT_MAX, ConfigError
@@ -228,8 +228,9 @@ class ConfigAdmin:
         min_isr = running.now.min_insync_replicas
         await self._metadata.wait_until(await self._controller.change_configs(key, changed))
         for each in change.alterations:
-            if each.value is not None and why_ignored(each.name):
-                logger.warning("%s has no effect: %s", each.name, why_ignored(each.name))
+            reason = why_ignored(each.name) or why_not_yet(each.name)
+            if each.value is not None and reason is not None:
+                logger.warning("%s was set and has no effect: %s", each.name, reason)
         if running.now.min_insync_replicas != min_isr:
             await self._metadata.wait_until(
                 await self._controller.spread_min_isr(self._metadata.image)

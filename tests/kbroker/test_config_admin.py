@@ -141,6 +141,19 @@ def test_resources_are_listed_while_something_is_set_on_them() -> None:
     with_broker(scenario)
 
 
+def test_a_key_without_meaning_is_stored_shown_and_warned_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        assert codes(await client.ask(change(BROKER, "1", ("num.io.threads", SET, "9")), 1)) == [0]
+        assert await values(client, BROKER, "1", "num.io.threads") == {"num.io.threads": "9"}
+        await client.ask(change(BROKER, "1", ("num.io.threads", DELETE, None)), 1)
+        assert await values(client, BROKER, "1", "num.io.threads") == {}
+
+    with_broker(scenario)
+    assert caplog.text.count("num.io.threads was set and has no effect") == 1
+
+
 def test_what_was_set_is_there_after_a_restart() -> None:
     async def scenario() -> None:
         world = World()
