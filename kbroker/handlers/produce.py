@@ -18,6 +18,7 @@ from functools import partial
 from struct import Struct
 
 from kbroker.handler import Handler, RequestContext
+from kbroker.receive_buffer import SHARED_BUFFER_BYTES
 from kbroker.replication.partition import Partition
 from kbroker.watch import Deferred
 from log.log_config import LogConfig
@@ -130,7 +131,9 @@ class PendingProduce(Deferred[ProduceResponse]):
 
 class LargeProduce(Deferred[ProduceResponse]):
     """A Produce whose checksums and codecs a thread works at. Until it has appended it blocks its
-    connection, whose own buffer holds the frame; from then on it waits like any other."""
+    connection; from then on it waits like any other. A large frame lies in a buffer of the
+    connection's own and stays there; one that may lie in the buffer that all connections share
+    gives its records as a copy."""
 
     __slots__ = ("context", "pending", "request")
 
@@ -140,6 +143,8 @@ class LargeProduce(Deferred[ProduceResponse]):
         self.request = request
         self.pending: Deferred[ProduceResponse] | None = None
         self.on_abandon = self._abandon_pending
+        if context.frame_bytes <= SHARED_BUFFER_BYTES:
+            _copy_records(request)
         jobs: dict[int, Callable[[], PreparedBatch]] = {}
         for data, records, config in _batches_here(context, request):
             jobs[id(data)] = partial(prepare, records, config)
@@ -283,8 +288,16 @@ def _batches_here(
             yield data, data.records, partition.log.config
 
 
+def _copy_records(request: ProduceRequest) -> None:
+    """The shared buffer is for the next connection that has something to read."""
+    for topic in request.topic_data:
+        for data in topic.partition_data:
+            if data.records is not None:
+                data.records = memoryview(bytearray(data.records))
+
+
 def _prepare_all(jobs: Mapping[int, Callable[[], PreparedBatch]]) -> dict[int, PreparedBatch]:
-    """In a thread: touches the frame, which its blocked connection keeps, and nothing else."""
+    """In a thread: touches the records, which nobody else changes, and nothing else."""
     return {place: job() for place, job in jobs.items()}
 
 
