@@ -14,4 +14,5 @@
 | `operations` | what "authorized operations" answers |
 | `observability` | metrics and probes over HTTP |
 | `config` | every configuration key, from one declared table |
+| `config_admin`, `live_configs` | describe and change settings; let what changed take effect |
 """
