@@ -5,6 +5,7 @@ client.py       the abstract client that scenarios use: starts a driver and call
 clients.py      the table of clients: program, environment, and what each cannot do, with the reason
 targets.py      what is under test: a kbroker process or Apache Kafka (`--target process|kafka`)
 batch_probe.py  reads batch headers over a bare socket: what was really stored
+groups.py       what scenarios of groups wait for: a fair share, every record, every commit
 scenarios.py    the `scenario` mark: a title, and the features that it needs
 table.py        docs/interop.md from the results of a run
 test_*.py       the scenarios

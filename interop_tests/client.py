@@ -4,10 +4,12 @@ drivers/protocol.py."""
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,56 @@ class Consumer:
         return _received(answer.wait())
 
 
+class Member:
+    """A member of a group, which polls by itself. Mutable: what is known of it, and `received`."""
+
+    def __init__(self, client: Client, handle: int) -> None:
+        self.received: list[Received] = []
+        self.assigned: list[int] = []
+        self.rebalances = 0
+        self.error: str | None = None
+        self.is_gone = False
+        self._client = client
+        self._handle = handle
+        self._known = -1
+        self._count = 0
+
+    def look(self) -> None:
+        """Takes in what is new; waits for a moment where nothing is."""
+        state = self._ask("member_state", known=self._known)
+        self._known = state["version"]
+        self.assigned, self.rebalances = state["assigned"], state["rebalances"]
+        self.error = state["error"]
+        if state["received"] != self._count:
+            self.received += _received(self._ask("take"))
+            self._count = len(self.received)
+
+    def seek(self, partition: int, offset: int) -> None:
+        self._ask("member_call", method="seek", arguments=[partition, offset])
+
+    def commit(self) -> None:
+        self._ask("member_call", method="commit", arguments=[])
+
+    def committed(self, partition: int) -> int | None:
+        found = self._ask("member_call", method="committed", arguments=[partition])
+        return None if found is None else int(found)
+
+    def position(self, partition: int) -> int:
+        return int(self._ask("member_call", method="position", arguments=[partition]))
+
+    def leave(self) -> None:
+        """Goes, and keeps what it received until then; once gone, it has no more to say."""
+        if self.is_gone:
+            return
+        self._ask("close_member")
+        self.received += _received(self._ask("take"))
+        self.assigned = []
+        self.is_gone = True
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
+        return self._client.start(operation, handle=self._handle, **arguments).wait()
+
+
 class Client:
     """A driver of one client library against one broker after another. Mutable: the driver's
     process."""
@@ -83,6 +135,8 @@ class Client:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # With the processes that it starts itself, which are to end with it.
+            start_new_session=True,
         )
         self.version = self._hello()
 
@@ -126,8 +180,16 @@ class Client:
 
     def close(self) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it was killed, and never read what was said last
+            self._process.stdin.close()
         self._process.terminate()
+        self._process.wait()
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to the driver, and to what it has started: its members say no goodbye."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def start_produce(
@@ -250,6 +312,51 @@ class Client:
     ) -> dict[int, tuple[int, str] | None]:
         answer = self._call("committed", group=group, topic=topic, partitions=partitions)
         return {int(at): None if found is None else tuple(found) for at, found in answer.items()}
+
+    @contextmanager
+    def member(self, group: str, topic: str, **options: Any) -> Iterator[Member]:
+        """A member of a group, which leaves in the end, if it has not before. Its heartbeats are so
+        frequent that a rebalance is a matter of a moment."""
+        settings = {
+            "client_id": "interop",
+            "assignor": "range",
+            "reset": "earliest",
+            "instance": None,
+            "session_ms": 10_000,
+            "heartbeat_ms": 150,
+            "commits": True,
+        }
+        assert options.keys() <= settings.keys(), f"unknown: {options.keys() - settings.keys()}"
+        handle = self._call("open_member", group=group, topic=topic, options=settings | options)
+        member = Member(self, handle)
+        try:
+            yield member
+        finally:
+            if self.usable:
+                member.leave()
+            member.is_gone = True
+
+    def list_groups(self) -> dict[str, str | None]:
+        return dict(self._call("list_groups"))
+
+    def describe_group(self, group: str) -> dict[str, Any]:
+        return dict(self._call("describe_group", group=group))
+
+    def delete_group(self, group: str) -> None:
+        self._call("delete_group", group=group)
+
+    def group_offsets(self, group: str, topic: str) -> dict[int, int]:
+        answer = self._call("group_offsets", group=group, topic=topic)
+        return {int(at): offset for at, offset in answer.items()}
+
+    def alter_group_offsets(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        self._call("alter_group_offsets", group=group, topic=topic, offsets=offsets)
+
+    def delete_group_offsets(self, group: str, topic: str, partitions: Sequence[int]) -> None:
+        self._call("delete_group_offsets", group=group, topic=topic, partitions=partitions)
+
+    def remove_member(self, group: str, instance: str) -> None:
+        self._call("remove_member", group=group, instance=instance)
 
 
 class Drivers:

@@ -28,6 +28,15 @@ class Feature(Enum):
     TOPIC_ADMIN = "creates and deletes topics"
     COMMITS = "commits offsets with assign"
     QUIET_METADATA = "asks for a topic without creating it"
+    STATIC_MEMBERS = "gives a member of a group an id that outlives it"
+    FENCING = "tells that another has taken its place"
+    COOPERATIVE = "has a cooperative assignor"
+    MEMBER_CALLS = "lets a member of a group seek, commit and tell its position"
+    GROUP_ADMIN = "lists and describes groups"
+    DELETE_GROUPS = "deletes groups"
+    ALTER_GROUP_OFFSETS = "changes a group's offsets without being a member"
+    DELETE_GROUP_OFFSETS = "deletes a group's offsets"
+    REMOVE_MEMBERS = "makes static members leave"
     COMMAND_LINE = "is a command that a user types"
     ADMIN = "changes topics that are there"
     ADMIN_OFFSETS = "asks for offsets as an administrator"
@@ -72,6 +81,11 @@ class ClientSpec:
 
 LIBRARY = {Feature.COMMAND_LINE: "A library, not a command"}
 
+NOT_COOPERATIVE = "It has no cooperative assignor"
+NOT_ALTERED = "Its administration changes no offsets"
+NOT_REMOVED = "Its administration deletes no offsets and removes no members"
+KCAT_GROUPS = "kcat administers no groups"
+
 KAFKA_PYTHON = LIBRARY | {
     Feature.NULL_HEADERS: "kafka-python refuses a header whose value is not bytes"
 }
@@ -90,6 +104,11 @@ CLIENTS = (
             Feature.ADMIN_OFFSETS: "kafka-python 2.2 has no such call",
             Feature.LOG_DIRS: "kafka-python 2.2 asks in version 0, which Kafka 4 has no more",
             Feature.NEWEST_ADMIN: "kafka-python 2.2 has no such call",
+            Feature.STATIC_MEMBERS: "kafka-python 2.2 has no static members",
+            Feature.COOPERATIVE: NOT_COOPERATIVE,
+            Feature.ALTER_GROUP_OFFSETS: NOT_ALTERED,
+            Feature.DELETE_GROUP_OFFSETS: NOT_REMOVED,
+            Feature.REMOVE_MEMBERS: NOT_REMOVED,
         },
     ),
     ClientSpec(
@@ -100,6 +119,8 @@ CLIENTS = (
             Feature.ACLS: "confluent-kafka keeps the error to itself",
             Feature.LOG_DIRS: "librdkafka has no such call",
             Feature.NEWEST_ADMIN: "librdkafka has no such call",
+            Feature.DELETE_GROUP_OFFSETS: NOT_REMOVED,
+            Feature.REMOVE_MEMBERS: NOT_REMOVED,
         },
     ),
     ClientSpec(
@@ -113,6 +134,12 @@ CLIENTS = (
             Feature.ACLS: "aiokafka has no such call",
             Feature.LOG_DIRS: "aiokafka has no such call",
             Feature.NEWEST_ADMIN: "aiokafka has no such call",
+            Feature.FENCING: "aiokafka does not know the error",
+            Feature.COOPERATIVE: NOT_COOPERATIVE,
+            Feature.DELETE_GROUPS: "Its administration deletes no groups",
+            Feature.ALTER_GROUP_OFFSETS: NOT_ALTERED,
+            Feature.DELETE_GROUP_OFFSETS: NOT_REMOVED,
+            Feature.REMOVE_MEMBERS: NOT_REMOVED,
         },
     ),
     ClientSpec(
@@ -131,6 +158,12 @@ CLIENTS = (
             Feature.NEWEST_ADMIN: NO_ADMIN,
             Feature.COMMITS: "kcat commits only as a member of a group (-G)",
             Feature.QUIET_METADATA: "kcat -L -t creates the topic, like a producer",
+            Feature.MEMBER_CALLS: "`kcat -G` takes no orders, and always commits",
+            Feature.GROUP_ADMIN: KCAT_GROUPS,
+            Feature.DELETE_GROUPS: KCAT_GROUPS,
+            Feature.ALTER_GROUP_OFFSETS: KCAT_GROUPS,
+            Feature.DELETE_GROUP_OFFSETS: KCAT_GROUPS,
+            Feature.REMOVE_MEMBERS: KCAT_GROUPS,
         },
     ),
 )

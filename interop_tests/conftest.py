@@ -21,8 +21,10 @@ from interop_tests.clients import CLIENTS, by_name  # noqa: E402
 from interop_tests.scenarios import able_clients, row_of  # noqa: E402
 from interop_tests.targets import MISSING, TARGETS, Target  # noqa: E402
 
-SETTINGS = {"auto.create.topics.enable": "true"}
-STRICT_SETTINGS = {"auto.create.topics.enable": "false"}
+QUICK_GROUPS = {"group.initial.rebalance.delay.ms": "0", "group.min.session.timeout.ms": "500"}
+"""Groups wait for nobody who might come, and soon miss who has died."""
+SETTINGS = {"auto.create.topics.enable": "true", **QUICK_GROUPS}
+STRICT_SETTINGS = {"auto.create.topics.enable": "false", **QUICK_GROUPS}
 WHY_NOT = pytest.StashKey[str | None]()
 
 

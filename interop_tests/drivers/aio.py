@@ -1,18 +1,22 @@
-"""Drives aiokafka (see protocol.py): one event loop, which runs only while an operation does. Not
-here: groups with subscribe."""
+"""Drives aiokafka (see protocol.py): one event loop, which runs only while an operation does.
+
+Groups are in aio_groups.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiokafka
 from aio_admin import AiokafkaAdmin
+from aio_groups import AiokafkaMember, describe_group, group_offsets, list_groups
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
+from members import MemberOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
@@ -22,17 +26,18 @@ from protocol import (
     Record,
     Sent,
     error_name,
-    plain_headers,
+    received_of,
     serve,
 )
 
 T = TypeVar("T")
 
 
-class AiokafkaDriver:
+class AiokafkaDriver(MemberOperations):
     """Mutable: the loop and the open consumers by handle."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._consumers: dict[int, AIOKafkaConsumer] = {}
@@ -91,6 +96,20 @@ class AiokafkaDriver:
         self, bootstrap: str, group: str, topic: str, partitions: list[int]
     ) -> dict[int, tuple[int, str | None] | None]:
         return self._run(_committed(bootstrap, group, topic, partitions))
+
+    def group_consumer(
+        self, bootstrap: str, group: str, topic: str, options: dict[str, Any]
+    ) -> AiokafkaMember:
+        return AiokafkaMember(bootstrap, group, topic, options)
+
+    def list_groups(self, bootstrap: str) -> dict[str, str | None]:
+        return self._run(_with_admin(bootstrap, list_groups))
+
+    def describe_group(self, bootstrap: str, group: str) -> dict[str, Any]:
+        return self._run(_with_admin(bootstrap, describe_group, group))
+
+    def group_offsets(self, bootstrap: str, group: str, topic: str) -> dict[int, int]:
+        return self._run(_with_admin(bootstrap, group_offsets, group, topic))
 
 
 async def _produce(
@@ -174,19 +193,8 @@ async def _poll(consumer: AIOKafkaConsumer, count: int) -> list[Received]:
         deadline.check(f"{len(received)} of {count} records came")
         wanted = count - len(received)
         for batch in (await consumer.getmany(timeout_ms=500, max_records=wanted)).values():
-            received.extend(_received(record) for record in batch)
+            received.extend(received_of(record) for record in batch)
     return received
-
-
-def _received(record: Any) -> Received:
-    return Received(
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=plain_headers(record.headers),
-    )
 
 
 async def _list_offset(bootstrap: str, at: TopicPartition, position: Position) -> int | None:
@@ -207,6 +215,13 @@ async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         yield admin
     finally:
         await admin.close()
+
+
+async def _with_admin(
+    bootstrap: str, operation: Callable[..., Coroutine[Any, Any, T]], *arguments: str
+) -> T:
+    async with _admin(bootstrap) as admin:
+        return await operation(admin, *arguments)
 
 
 async def _metadata(bootstrap: str, topic: str | None) -> dict[str, Any]:

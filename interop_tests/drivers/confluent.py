@@ -1,5 +1,5 @@
-"""Drives confluent-kafka, that is librdkafka's newest (see protocol.py). Not here: groups with
-subscribe."""
+"""Drives confluent-kafka, that is librdkafka's newest (see protocol.py). Groups are in
+confluent_groups.py."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from contextlib import closing
 from typing import Any
 
 import confluent_kafka
+from confluent_admin import ConfluentAdmin
+from confluent_groups import (
+    ConfluentGroups,
+    ConfluentMember,
+    client_error,
+    received,
+    result_of,
+)
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -15,8 +23,8 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_admin import ConfluentAdmin
 from confluent_kafka.admin import AdminClient, NewTopic
+from members import MemberOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
@@ -26,15 +34,15 @@ from protocol import (
     Record,
     Sent,
     error_name,
-    plain_headers,
     serve,
 )
 
 
-class ConfluentDriver:
+class ConfluentDriver(MemberOperations, ConfluentGroups):
     """Mutable: the open consumers by handle."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._consumers: dict[int, Consumer] = {}
         self.admin = ConfluentAdmin()
 
@@ -106,12 +114,12 @@ class ConfluentDriver:
 
     def poll(self, handle: int, count: int) -> list[Received]:
         deadline = Deadline()
-        received: list[Received] = []
-        while len(received) < count:
-            deadline.check(f"{len(received)} of {count} records came")
-            for message in self._consumers[handle].consume(count - len(received), 0.5):
-                received.append(_received(message))
-        return received
+        records: list[Received] = []
+        while len(records) < count:
+            deadline.check(f"{len(records)} of {count} records came")
+            for message in self._consumers[handle].consume(count - len(records), 0.5):
+                records.append(received(message))
+        return records
 
     def close_consumer(self, handle: int) -> None:
         self._consumers[handle].close()
@@ -144,11 +152,11 @@ class ConfluentDriver:
     ) -> None:
         admin = _admin(bootstrap)  # its requests die with it
         wanted = NewTopic(topic, partitions, 1, config=configs)
-        _result(admin.create_topics([wanted])[topic])
+        result_of(admin.create_topics([wanted])[topic])
 
     def delete_topic(self, bootstrap: str, topic: str) -> None:
         admin = _admin(bootstrap)
-        _result(admin.delete_topics([topic])[topic])
+        result_of(admin.delete_topics([topic])[topic])
 
     def commit(
         self, bootstrap: str, group: str, topic: str, offsets: dict[int, tuple[int, str]]
@@ -162,10 +170,10 @@ class ConfluentDriver:
             try:
                 answers = consumer.commit(offsets=wanted, asynchronous=False)
             except KafkaException as error:
-                raise _client_error(error.args[0]) from error
+                raise client_error(error.args[0]) from error
         for answer in answers:
             if answer.error is not None:
-                raise _client_error(answer.error)
+                raise client_error(answer.error)
 
     def committed(
         self, bootstrap: str, group: str, topic: str, partitions: list[int]
@@ -175,11 +183,16 @@ class ConfluentDriver:
             answers = consumer.committed(wanted, timeout=OPERATION_TIMEOUT_S)
         for answer in answers:
             if answer.error is not None:
-                raise _client_error(answer.error)
+                raise client_error(answer.error)
         return {
             answer.partition: (answer.offset, answer.metadata) if answer.offset >= 0 else None
             for answer in answers
         }
+
+    def group_consumer(
+        self, bootstrap: str, group: str, topic: str, options: dict[str, Any]
+    ) -> ConfluentMember:
+        return ConfluentMember(bootstrap, group, topic, options)
 
 
 def _admin(bootstrap: str) -> AdminClient:
@@ -222,44 +235,14 @@ def _offset_for_time(consumer: Consumer, topic: str, partition: int, time_ms: in
     wanted = [TopicPartition(topic, partition, time_ms)]
     [answer] = consumer.offsets_for_times(wanted, timeout=OPERATION_TIMEOUT_S)
     if answer.error is not None:
-        raise _client_error(answer.error)
+        raise client_error(answer.error)
     return answer.offset if answer.offset >= 0 else None
-
-
-def _client_error(error: KafkaError) -> ClientError:
-    return ClientError(_name(error), error.str())
-
-
-def _name(error: KafkaError) -> str:
-    """librdkafka's own errors are negative, and -1 is both Kafka's and its own."""
-    code = error.code()
-    return error_name(code if code >= -1 else None, error.name())
-
-
-def _result(future: Any) -> None:
-    try:
-        future.result(OPERATION_TIMEOUT_S)
-    except KafkaException as error:
-        raise _client_error(error.args[0]) from error
 
 
 def _sent(error: KafkaError | None, message: Any) -> Sent:
     if error is not None:
-        return Sent(error=_name(error))
+        return Sent(error=client_error(error).name)
     return Sent(message.partition(), message.offset())
-
-
-def _received(message: Any) -> Received:
-    if message.error() is not None:
-        raise _client_error(message.error())
-    return Received(
-        partition=message.partition(),
-        offset=message.offset(),
-        timestamp_ms=message.timestamp()[1],
-        key=message.key(),
-        value=message.value(),
-        headers=plain_headers(message.headers()),
-    )
 
 
 if __name__ == "__main__":

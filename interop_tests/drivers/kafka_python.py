@@ -1,4 +1,5 @@
-"""Drives kafka-python, 2.2 and 3.0 alike (see protocol.py). Not here: groups with subscribe."""
+"""Drives kafka-python, 2.2 and 3.0 alike (see protocol.py).
+Groups are in kafka_python_groups.py."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.structs import OffsetAndMetadata
 from kafka_python_admin import KafkaPythonAdmin
+from kafka_python_groups import KafkaPythonGroups, KafkaPythonMember
+from members import MemberOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     Deadline,
@@ -18,17 +21,18 @@ from protocol import (
     Record,
     Sent,
     error_name,
-    plain_headers,
+    received_of,
     serve,
 )
 
 OPERATION_TIMEOUT_MS = int(OPERATION_TIMEOUT_S * 1000)
 
 
-class KafkaPythonDriver:
+class KafkaPythonDriver(MemberOperations, KafkaPythonGroups):
     """Mutable: the open consumers by handle."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._consumers: dict[int, KafkaConsumer] = {}
         self.admin = KafkaPythonAdmin()
 
@@ -89,7 +93,7 @@ class KafkaPythonDriver:
             deadline.check(f"{len(received)} of {count} records came")
             wanted = count - len(received)
             for batch in self._consumers[handle].poll(500, max_records=wanted).values():
-                received.extend(_received(record) for record in batch)
+                received.extend(received_of(record) for record in batch)
         return received
 
     def close_consumer(self, handle: int) -> None:
@@ -153,6 +157,11 @@ class KafkaPythonDriver:
                 answers[partition] = (found.offset, found.metadata) if known else None
         return answers
 
+    def group_consumer(
+        self, bootstrap: str, group: str, topic: str, options: dict[str, Any]
+    ) -> KafkaPythonMember:
+        return KafkaPythonMember(bootstrap, group, topic, options)
+
 
 def _admin(bootstrap: str) -> KafkaAdminClient:
     return KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=OPERATION_TIMEOUT_MS)
@@ -193,17 +202,6 @@ def _sent(future: Any) -> Sent:
     except kafka.errors.KafkaError as error:
         return Sent(error=error_name(getattr(error, "errno", None), type(error).__name__))
     return Sent(place.partition, place.offset if place.offset >= 0 else None)
-
-
-def _received(record: Any) -> Received:
-    return Received(
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=plain_headers(record.headers),
-    )
 
 
 def _topic_name(entry: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 user would type.
 
 kcat tells no offsets of what it sent and cannot commit, create or delete; interop_tests/clients.py
-says so in the table.
+says so in the table. Groups are in kcat_groups.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import subprocess
 import threading
 from typing import IO, Any
 
+from kcat_groups import KcatMember
+from members import MemberOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
@@ -43,10 +45,11 @@ PROBLEMS = {
 """librdkafka's sentences, which are all that kcat prints, and Kafka's names."""
 
 
-class KcatDriver:
+class KcatDriver(MemberOperations):
     """Mutable: the running consumers by handle, each one process a partition."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._consumers: dict[int, list[KcatConsumer]] = {}
 
     def hello(self) -> dict[str, str]:
@@ -128,6 +131,11 @@ class KcatDriver:
                 for entry in listing["topics"]
             },
         }
+
+    def group_consumer(
+        self, bootstrap: str, group: str, topic: str, options: dict[str, Any]
+    ) -> KcatMember:
+        return KcatMember(bootstrap, group, topic, options)
 
 
 class KcatConsumer:

@@ -37,9 +37,13 @@ KAFKA_ERROR_NAMES = {
     7: "REQUEST_TIMED_OUT",
     10: "MESSAGE_TOO_LARGE",
     12: "OFFSET_METADATA_TOO_LARGE",
+    14: "COORDINATOR_LOAD_IN_PROGRESS",
     15: "COORDINATOR_NOT_AVAILABLE",
     16: "NOT_COORDINATOR",
     17: "INVALID_TOPIC_EXCEPTION",
+    22: "ILLEGAL_GENERATION",
+    25: "UNKNOWN_MEMBER_ID",
+    27: "REBALANCE_IN_PROGRESS",
     32: "INVALID_TIMESTAMP",
     35: "UNSUPPORTED_VERSION",
     36: "TOPIC_ALREADY_EXISTS",
@@ -52,9 +56,13 @@ KAFKA_ERROR_NAMES = {
     45: "OUT_OF_ORDER_SEQUENCE_NUMBER",
     54: "SECURITY_DISABLED",
     56: "KAFKA_STORAGE_ERROR",
+    68: "NON_EMPTY_GROUP",
+    69: "GROUP_ID_NOT_FOUND",
     76: "UNSUPPORTED_COMPRESSION_TYPE",
+    82: "FENCED_INSTANCE_ID",
     84: "ELECTION_NOT_NEEDED",
     85: "NO_REASSIGNMENT_IN_PROGRESS",
+    86: "GROUP_SUBSCRIBED_TO_TOPIC",
     87: "INVALID_RECORD",
     100: "UNKNOWN_TOPIC_ID",
 }
@@ -164,6 +172,48 @@ class Driver(Protocol):
     ) -> dict[int, tuple[int, str | None] | None]:
         """What is committed: (offset, metadata) of each partition, None where nothing is."""
 
+    def open_member(self, bootstrap: str, group: str, topic: str, options: dict[str, Any]) -> int:
+        """Makes a consumer that subscribes to the topic and polls from now on, and answers a handle
+        at once. Options: client_id, assignor, reset (earliest, latest, none), instance (a static
+        member's id, or None), session_ms, heartbeat_ms, commits (after every poll)."""
+
+    def member_state(self, handle: int, known: int) -> dict[str, Any]:
+        """What the member knows: partitions assigned, how often, the number of records received,
+        and the error that ended it, if any; at the latest after a moment, at once where it is newer
+        than version `known`."""
+
+    def take(self, handle: int) -> list[Received]:
+        """What the member received since the last call."""
+
+    def member_call(self, handle: int, method: str, arguments: list[Any]) -> Any:
+        """seek(partition, offset), commit(), committed(partition), position(partition): between two
+        polls of the member's."""
+
+    def close_member(self, handle: int) -> None:
+        """Leaves the group, unless it is a static member, and ends."""
+
+    def list_groups(self, bootstrap: str) -> dict[str, str | None]:
+        """Every group and its state; None where the client does not tell it."""
+
+    def describe_group(self, bootstrap: str, group: str) -> dict[str, Any]:
+        """{"state": ..., "protocol": ..., "members": [[client id, [partition]]]}."""
+
+    def delete_group(self, bootstrap: str, group: str) -> None: ...
+
+    def group_offsets(self, bootstrap: str, group: str, topic: str) -> dict[int, int]:
+        """The offsets that a group has committed, by the administration."""
+
+    def alter_group_offsets(
+        self, bootstrap: str, group: str, topic: str, offsets: dict[int, int]
+    ) -> None: ...
+
+    def delete_group_offsets(
+        self, bootstrap: str, group: str, topic: str, partitions: list[int]
+    ) -> None: ...
+
+    def remove_member(self, bootstrap: str, group: str, instance: str) -> None:
+        """Makes a static member leave."""
+
 
 class Deadline:
     """Bounded polling: `remaining_s` falls to zero, `check` raises once it has."""
@@ -207,6 +257,18 @@ def headers_from_json(pairs: Iterable[list[str]]) -> Headers:
 def plain_headers(pairs: Iterable[tuple[str, bytes | None]] | None) -> Headers:
     """A library's headers as the protocol has them."""
     return tuple((key, None if value is None else bytes(value)) for key, value in pairs or ())
+
+
+def received_of(record: Any) -> Received:
+    """A record of kafka-python's or of aiokafka's, whose fields have the same names."""
+    return Received(
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=plain_headers(record.headers),
+    )
 
 
 def record_to_json(record: Record) -> list[Any]:
@@ -267,10 +329,10 @@ def _perform(driver: Driver, operation: str, arguments: dict[str, Any]) -> Any:
         return [[sent.partition, sent.offset, sent.error] for sent in driver.produce(**arguments)]
     if operation == "open_consumer":
         arguments["positions"] = _by_partition(arguments["positions"])
-    if operation == "commit":
+    if operation in ("commit", "alter_group_offsets"):
         arguments["offsets"] = _by_partition(arguments["offsets"])
     result = getattr(driver, operation)(**arguments)
-    if operation == "poll":
+    if operation in ("poll", "take"):
         return [received_to_json(record) for record in result]
     return result
 
