@@ -2,9 +2,10 @@
 
 One shard for each partition of `__consumer_offsets` that this broker leads. A handler's records are
 appended as one batch and replayed at once, without an await between, so nothing needs undoing; its
-answers leave once they are committed. What only reads is answered once everything seen at the read
-is committed. Membership that is not stored changes in the shard directly: where an append fails,
-the shard is dropped and made anew from its partition. Counterparts: `coordinator.group.shard`,
+answers leave once they are committed. Whatever else is answered, by a read as by a member's request
+that writes nothing itself, leaves once everything seen is committed; heartbeats alone tell nothing
+that is stored, and wait for nothing. Membership that is not stored changes in the shard directly:
+where an append fails, the shard is dropped and made anew from its partition. Counterparts: `coordinator.group.shard`,
 `hosted_shard`, `group_tickets`, `group_replay`.
 """
 
@@ -198,10 +199,7 @@ class GroupCoordinator:
         self, group_id: str, operation: Callable[[GroupShard, Ticket, Moment], Outcome[A]]
     ) -> A | Deferred[A]:
         """Run an operation on a group's members, which may have to wait for others. KafkaError as
-        `write`.
-
-        Heartbeats come this way: without records and replies it costs no more than the operation.
-        """
+        `write`."""
         hosted = self._hosted(group_id)
         ticket = self._tickets.next()
         try:
@@ -219,6 +217,17 @@ class GroupCoordinator:
             return parked  # type: ignore[return-value]  # what `operation` answers, at last
         finally:
             hosted.arm()
+
+    def prolong(self, group_id: str, operation: Callable[[GroupShard, Moment], Outcome[R]]) -> R:
+        """Run an operation that moves timers only and tells nothing that is stored: a heartbeat.
+        KafkaError as `write`. It costs no more than the operation."""
+        hosted = self._hosted(group_id)
+        outcome = operation(hosted.shard, self._now())
+        assert not outcome.records
+        assert not outcome.replies
+        assert outcome.reply is not None
+        hosted.arm()
+        return outcome.reply
 
     def read(self, group_id: str, operation: Callable[[GroupShard], R]) -> R | Deferred[R]:
         """Run a read-only `operation`; its reply leaves once all that it saw is committed."""
@@ -246,7 +255,7 @@ class GroupCoordinator:
         hosted = self._shards.get(index)
         if hosted is not None:
             return hosted
-        if index in self._loading:
+        if self._loading:  # one partition after the other: this one is loaded, or will be
             raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         raise KafkaError(ErrorCode.NOT_COORDINATOR)
 
@@ -257,7 +266,8 @@ class GroupCoordinator:
     ) -> R | Deferred[R] | None:
         """Append, replay, and answer whoever is to be answered; returns this request's answer.
 
-        KafkaError where the append fails: with `drops` the shard is then made anew, because it has
+        An answer may tell of what an earlier request wrote, so it waits for that also where nothing
+        is appended now. KafkaError where the append fails: with `drops` the shard is then made anew, because it has
         gone ahead of its partition.
         """
         answers: list[tuple[Deferred[Response], Response]] = []
@@ -265,11 +275,12 @@ class GroupCoordinator:
             deferred = self._tickets.take(each.ticket)
             if deferred is not None:
                 answers.append((deferred, each.response))
-        if not outcome.records:
-            _settle(answers)
-            return outcome.reply
         try:
-            last_offset = hosted.append(outcome.records, self._clock.now_ms())
+            last_offset = (
+                hosted.append(outcome.records, self._clock.now_ms())
+                if outcome.records
+                else hosted.last_offset
+            )
         except (OSError, KafkaError) as error:
             code = self._failed(error)
             for deferred, _ in answers:
@@ -315,7 +326,7 @@ class GroupCoordinator:
 
     def _read(self, hosted: HostedShard, operation: Callable[[GroupShard], R]) -> R | Deferred[R]:
         reply = operation(hosted.shard)
-        last_offset = hosted.partition.log.log_end_offset - 1
+        last_offset = hosted.last_offset
         if hosted.is_committed(last_offset):
             return reply
         deferred: Deferred[R] = Deferred(blocks=False)

@@ -78,6 +78,11 @@ class HostedShard:
             self.shard.replay(record.key, record.value)
         return result.last_offset
 
+    @property
+    def last_offset(self) -> int:
+        """That of the newest record; -1 where there is none."""
+        return self.partition.log.log_end_offset - 1
+
     def is_committed(self, last_offset: int) -> bool:
         """Whether what was appended up to `last_offset` may be told."""
         return self.partition.is_acknowledged(last_offset, ALL_REPLICAS)

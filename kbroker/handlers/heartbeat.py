@@ -9,24 +9,21 @@ the groups are being loaded every heartbeat is welcome, as in Kafka: nobody is t
 from __future__ import annotations
 
 from coordinator.group.shard import GroupShard
-from coordinator.outcome import Moment, Outcome, Ticket
+from coordinator.outcome import Moment, Outcome
 from kbroker.handler import Handler, RequestContext
-from kbroker.watch import Deferred
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 
 
-def handle(
-    context: RequestContext, request: HeartbeatRequest
-) -> HeartbeatResponse | Deferred[HeartbeatResponse]:
+def handle(context: RequestContext, request: HeartbeatRequest) -> HeartbeatResponse:
     """Renew the member's session."""
     if not request.group_id:
         raise KafkaError(ErrorCode.INVALID_GROUP_ID)
 
-    def heartbeat(shard: GroupShard, ticket: Ticket, now: Moment) -> Outcome[HeartbeatResponse]:
+    def heartbeat(shard: GroupShard, now: Moment) -> Outcome[HeartbeatResponse]:
         return shard.handle_heartbeat(request, now=now)
 
-    return context.services.group_coordinator.change(request.group_id, heartbeat)
+    return context.services.group_coordinator.prolong(request.group_id, heartbeat)
 
 
 def error_response(request: HeartbeatRequest, version: int, code: ErrorCode) -> HeartbeatResponse:

@@ -28,6 +28,7 @@ from wire.messages.describe_groups import DescribeGroupsRequest
 from wire.messages.find_coordinator import FindCoordinatorRequest
 from wire.messages.list_groups import ListGroupsRequest
 from wire.messages.sync_group import SyncGroupRequest
+from wire.schema import Request
 
 JOIN_VERSIONS = range(10)
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -198,6 +199,50 @@ def test_an_assignment_is_told_only_once_it_is_stored() -> None:
         other.close()
 
     with_broker(scenario)
+
+
+def test_nor_does_a_second_request_learn_what_is_not_stored_yet() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await coordinated(client)
+        member, leader = Member(await broker.client()), Member(client)
+        await leader.join()
+        await client.ask(offset_commit(target, 8, group="simple"), 8)
+        log = broker.broker.replicas.partition("__consumer_offsets", 0).log
+        broker.flusher.held = True
+        end_offset = log.log_end_offset
+        leader.start_sync()
+        await broker.until(lambda: log.log_end_offset == end_offset + 1)
+        await waits(broker, sync_group(member_id=leader.member_id), 5)
+        # Whoever deletes what somebody else deletes is told no earlier.
+        await waits(broker, offset_delete(None, 0, group="simple"), 0)
+        await waits(broker, offset_delete(None, 0, group="simple"), 0)
+        await waits(broker, delete_groups(None, 2, "simple"), 2)
+        await waits(broker, delete_groups(None, 2, "simple"), 2)
+        await waits(broker, list_groups(None, 5), 5)
+        await waits(broker, offset_fetch(Target("t", b""), 7, group="simple"), 7)
+        assert await member_code(member, leader) == 0, "a heartbeat waits for nothing"
+        broker.flusher.held = False
+        broker.flusher.flush()
+        await leader.finish_sync()
+        member.client.close()
+
+    with_broker(scenario, offsets_topic_num_partitions="1")
+
+
+async def waits(broker: Running, request: Request, version: int) -> None:
+    """A connection of its own asks, and has no answer when others behind it have theirs."""
+    asking, other = await broker.client(), await broker.client()
+    asking.send(request, version)
+    for _ in range(3):
+        await other.ask(find_coordinator(NOTHING, 4), 4)
+    assert not asking.reader._buffer, type(request).__name__  # type: ignore[attr-defined]
+    other.close()
+
+
+async def member_code(asking: Member, of: Member) -> int:
+    """A heartbeat of one, sent by another."""
+    asking.member_id, asking.generation = of.member_id, of.generation
+    return await asking.beat()
 
 
 def test_a_silent_member_is_removed_when_its_session_is_over() -> None:
