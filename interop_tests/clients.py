@@ -93,7 +93,11 @@ KAFKA_PYTHON = LIBRARY | {
 NO_ADMIN = "kcat has no admin calls"
 
 CLIENTS = (
-    ClientSpec("kafka-python 3", "kafka_python.py", missing=KAFKA_PYTHON),
+    ClientSpec(
+        "kafka-python 3",
+        "kafka_python.py",
+        missing=KAFKA_PYTHON | {Feature.FENCING: "kafka-python 3.0 tells it now and then only"},
+    ),
     ClientSpec(
         "kafka-python 2",
         "kafka_python.py",

@@ -58,7 +58,10 @@ class KafkaPythonMember(ConsumerRebalanceListener):
         self.rebalances += 1
 
     def poll(self) -> list[Received]:
-        batches = self._consumer.poll(POLL_MS)
+        try:
+            batches = self._consumer.poll(POLL_MS)
+        except kafka.errors.KafkaConnectionError:  # 3.0 raises it; the next poll tries again
+            return []
         return [received_of(record) for batch in batches.values() for record in batch]
 
     def assignment(self) -> list[int]:
