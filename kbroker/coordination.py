@@ -5,8 +5,8 @@ appended as one batch and replayed at once, without an await between, so nothing
 answers leave once they are committed. Whatever else is answered, by a read as by a member's request
 that writes nothing itself, leaves once everything seen is committed; heartbeats alone tell nothing
 that is stored, and wait for nothing. Membership that is not stored changes in the shard directly:
-where an append fails, the shard is dropped and made anew from its partition. Counterparts: `coordinator.group.shard`,
-`hosted_shard`, `group_tickets`, `group_replay`.
+where an append fails, the shard is dropped and made anew from its partition. Counterparts:
+`coordinator.group.shard`, `hosted_shard`, `group_tickets`, `group_replay`.
 """
 
 from __future__ import annotations
@@ -201,6 +201,7 @@ class GroupCoordinator:
         """Run an operation on a group's members, which may have to wait for others. KafkaError as
         `write`."""
         hosted = self._hosted(group_id)
+        hosted.follow_limits()
         ticket = self._tickets.next()
         try:
             outcome = operation(hosted.shard, ticket, self._now())
@@ -267,8 +268,8 @@ class GroupCoordinator:
         """Append, replay, and answer whoever is to be answered; returns this request's answer.
 
         An answer may tell of what an earlier request wrote, so it waits for that also where nothing
-        is appended now. KafkaError where the append fails: with `drops` the shard is then made anew, because it has
-        gone ahead of its partition.
+        is appended now. KafkaError where the append fails: with `drops` the shard is then made
+        anew, because it has gone ahead of its partition.
         """
         answers: list[tuple[Deferred[Response], Response]] = []
         for each in outcome.replies:

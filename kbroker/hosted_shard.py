@@ -5,6 +5,7 @@ Counterpart: `coordination`, which decides when.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from coordinator.group.shard import GroupShard
@@ -12,9 +13,14 @@ from coordinator.outcome import CoordinatorRecord
 from kbroker.replication.partition import Partition
 from kbroker.watch import Deadlines
 from wire.records.batch import build_batch
+from wire.records.batch_header import HEADER_SIZE
 from wire.records.record import Record
 
 ALL_REPLICAS = -1
+
+RECORD_OVERHEAD_BYTES = 20
+"""What a record alone in its batch has beside key and value, at most: attributes, a count of no
+headers, two deltas of zero (a byte each), and three lengths (up to five bytes each)."""
 
 
 class HostedShard:
@@ -53,6 +59,16 @@ class HostedShard:
         self._on_deadline = on_deadline
         self._armed_ms: int | None = None  # None: no timer runs
         self._bucket = -1
+
+    def follow_limits(self) -> None:
+        """A group's record may be as large as the partition takes it, also since that was altered.
+
+        Looked at before each change of a group's members, as a comparison of numbers.
+        """
+        overhead = HEADER_SIZE + RECORD_OVERHEAD_BYTES
+        largest = self.partition.log.config.max_message_bytes - overhead
+        if largest != self.shard.settings.max_record_bytes:
+            self.shard.settings = dataclasses.replace(self.shard.settings, max_record_bytes=largest)
 
     def append(self, records: Sequence[CoordinatorRecord], now_ms: int) -> int:
         """Append `records` as one batch and replay them; returns the last offset.

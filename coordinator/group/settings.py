@@ -21,8 +21,8 @@ class GroupSettings:
     max_size: int = 2**31 - 1
     """group.max.size, in members"""
     max_record_bytes: int = 1_048_000
-    """Key and value of a group's record; a batch of one such is within Kafka's message.max.bytes.
-    What could not be appended would cost every group of the partition what is in memory only."""
+    """Key and value of a group's record; the host sets it to what its partition takes.
+    What could not be appended would cost every group there what is in memory only."""
     offsets_retention_ms: int = 7 * 24 * 3_600_000
     """offsets.retention.minutes"""
 

@@ -10,7 +10,7 @@ import pytest
 from kbroker.coordination import TOMBSTONES_TOGETHER
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import Client, Running, World, run, running, with_broker
-from tests.kbroker.handlers.group_requests import Member, described
+from tests.kbroker.handlers.group_requests import Member, described, sync_group
 from tests.kbroker.handlers.requests import (
     Target,
     delete_topics,
@@ -157,6 +157,41 @@ def test_a_commit_that_cannot_be_stored_costs_nobody_the_group() -> None:
         await member.join()
         await other.finish_join()
         other.client.close()
+
+    with_broker(scenario, offsets_topic_num_partitions="1")
+
+
+@pytest.mark.parametrize(("max_message_bytes", "step"), [(1_000, 1), (2_000_000, 100)])
+def test_a_group_may_be_as_large_as_its_partition_takes_and_costs_no_other_if_larger(
+    max_message_bytes: int, step: int
+) -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        bystander = await member_of(client)
+        other = await parked_with(broker, bystander)
+        log = broker.broker.replicas.partition(GROUP_TOPIC, 0).log
+        log.config = dataclasses.replace(log.config, max_message_bytes=max_message_bytes)
+        member = Member(await broker.client(), group="h")
+        await member.join()
+        codes = []
+        for assignment_bytes in range(max_message_bytes - 400, max_message_bytes, step):
+            assignments = {member.member_id: bytes(assignment_bytes)}
+            request = sync_group(
+                group="h",
+                member_id=member.member_id,
+                generation=member.generation,
+                assignments=assignments,
+            )
+            answer = await member.client.ask(request, 5)
+            codes.append(answer.error_code)  # type: ignore[attr-defined]
+            if codes[-1]:
+                break
+            await member.join()
+        assert set(codes[:-1]) == {0}, "what is smaller is stored"
+        assert codes[-1] == ErrorCode.UNKNOWN_SERVER_ERROR
+        assert len(codes) > 1
+        assert broker.broker.services.group_coordinator.parked_count == 1
+        other.client.close()
+        member.client.close()
 
     with_broker(scenario, offsets_topic_num_partitions="1")
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from coordinator.group.records import offset_commit_record
+from kbroker.group_replay import RECORDS_TOGETHER, replay
 from tests.kbroker.broker_harness import World, run, running
 from tests.kbroker.handlers.requests import Target, find_coordinator, offset_commit, offset_fetch
+from wire.messages.offset_records import OffsetCommitKey, OffsetCommitValue
 from wire.records.batch import build_batch
 from wire.records.record import Record
 
@@ -49,15 +54,61 @@ def test_an_unreadable_record_does_not_lock_groups_out() -> None:
                     _keyed(key), now_ms=world.clock.now_ms(), required_acks=-1, internal=True
                 )
             await client.ask(offset_commit(target, 8, group="h", offset=2), 8)
+            # Nor is what stands behind it in its batch passed over.
+            key = OffsetCommitKey(group="i", topic="t", partition=0)
+            value = OffsetCommitValue(offset=3, metadata="", commit_timestamp=0, topic_id=bytes(16))
+            good = offset_commit_record(key, value)
+            bad = Record(0, 0, b"\x00\x01\x00\x63", b"value", ())
+            batch = build_batch([bad, Record(1, 0, good.key, good.value, ())])
+            partition.append_as_leader(
+                memoryview(batch), now_ms=world.clock.now_ms(), required_acks=-1, internal=True
+            )
             client.close()
         async with running(world, offsets_topic_num_partitions="1") as broker:
             client = await broker.client()
-            for group, offset in (("g", 1), ("h", 2)):
+            for group, offset in (("g", 1), ("h", 2), ("i", 3)):
                 answer = await client.ask(offset_fetch(target, 8, group=group), 8)
                 assert answer.groups[0].topics[0].partitions[0].committed_offset == offset
             client.close()
 
     run(scenario)
+
+
+def test_others_have_the_loop_between_a_few_records() -> None:
+    """However many there are, in one batch or in many."""
+
+    async def scenario() -> None:
+        world = World()
+        async with running(world, offsets_topic_num_partitions="1") as broker:
+            client = await broker.client()
+            await client.ask(find_coordinator(Target("", b""), 4), 4)
+            partition = broker.broker.replicas.partition(GROUP_TOPIC, 0)
+            for count in (1000, *[1] * 1000):
+                records = [Record(at, 0, b"\x00\x63other", b"", ()) for at in range(count)]
+                partition.append_as_leader(
+                    memoryview(build_batch(records)), now_ms=0, required_acks=-1, internal=True
+                )
+            shard = CountingShard()
+            task = asyncio.ensure_future(replay(shard, partition))  # type: ignore[arg-type]
+            before = most = 0
+            while not task.done():
+                await asyncio.sleep(0)
+                most, before = max(most, shard.count - before), shard.count
+            assert shard.count == 2000
+            assert most <= RECORDS_TOGETHER
+            client.close()
+
+    run(scenario)
+
+
+class CountingShard:
+    """Counts what is replayed. Mutable."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def replay(self, key: bytes, value: bytes | None) -> None:
+        self.count += 1
 
 
 def _keyed(key: bytes) -> memoryview:
