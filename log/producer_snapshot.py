@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from struct import Struct
 from struct import error as StructError
 
-from crc32c import crc32c
-
 from log.file_system import FileSystem, write_atomically
 from log.producer_state import BatchMetadata, ProducerEntry, ProducerState
+from wire.records.checksum import crc32c
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ the part that the checksum covers, and with log append time the maximum timestam
 from collections.abc import Iterator, Sequence
 from struct import Struct
 
-from crc32c import crc32c
-
 from wire.errors import WireError
 from wire.records.batch_header import (
     ATTRIBUTES_AT,
@@ -35,6 +33,7 @@ from wire.records.batch_header import (
     Buffer,
     read_header,
 )
+from wire.records.checksum import crc32c
 from wire.records.compression import Compression, compress, decompress
 from wire.records.record import Record, encode_records
 
