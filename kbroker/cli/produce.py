@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
@@ -90,7 +91,8 @@ def command(
 ) -> int:
     """Send each line of standard input, or of files, to TOPIC as a record.
 
-    It ends when every record is acknowledged; the first that is not ends it with status 1.
+    It ends when every record is acknowledged; the first that is not ends it with status 1, when
+    those before it are.
     """
     if idempotent and acks != "all":
         raise click.UsageError("--idempotent needs --acks all")
@@ -128,8 +130,12 @@ def command(
         stack.callback(sender.close)
         if not paths and sys.stdin.isatty() and sys.stderr.isatty():
             click.echo(f"kbroker: a record of {topic} a line; Ctrl-D ends", err=True)
-        for line, place in read_lines(inputs, advance):
-            sender.send(parse(read, line, place), place)
+        try:
+            for line, place in read_lines(inputs, advance):
+                sender.send(parse(read, line, place), place)
+        except BadLineError:
+            sender.finish()  # what stands before it is sent all the same
+            raise
         sender.finish()
     if sys.stderr.isatty():
         count = sender.acknowledged
@@ -138,12 +144,16 @@ def command(
     return 0
 
 
+class BadLineError(CommandError):
+    """A line that is no record; the broker was not asked."""
+
+
 def parse(read: Callable[[bytes], OutgoingRecord], line: bytes, place: str) -> OutgoingRecord:
-    """The record of a line; CommandError that says which line is none."""
+    """The record of a line; BadLineError that says which line is none."""
     try:
         return read(line)
     except LineError as error:
-        raise CommandError(f"{place}: {error}") from None
+        raise BadLineError(f"{place}: {error}") from None
 
 
 def ensure_topic(target: Target, topic: str, partition: int | None, *, create: bool) -> None:
@@ -201,12 +211,19 @@ def total_bytes(streams: Sequence[BinaryIO]) -> int | None:
 def read_lines(
     inputs: Iterable[tuple[str, BinaryIO]], advance: Advance
 ) -> Iterator[tuple[bytes, str]]:
-    """Each line without its end, as soon as it is there, and its place for a message."""
+    """Each line without its end, as soon as it is there, and its place for a message.
+
+    BadLineError where a line is longer than any record: it is not read to its end.
+    """
     for path, stream in inputs:
         name = "standard input" if path == "-" else path
-        for number, line in enumerate(stream, 1):
+        lines = iter(partial(stream.readline, MOST_REQUEST_BYTES + 1), b"")
+        for number, line in enumerate(lines, 1):
+            place = f"{name}, line {number}"
+            if len(line) > MOST_REQUEST_BYTES:
+                raise BadLineError(f"{place}: longer than {MOST_REQUEST_BYTES >> 20} MiB")
             advance(len(line))
-            yield line.removesuffix(b"\n").removesuffix(b"\r"), f"{name}, line {number}"
+            yield line.removesuffix(b"\n").removesuffix(b"\r"), place
 
 
 class Sender:
@@ -256,7 +273,7 @@ class Sender:
             )
         except (ValueError, TypeError, AssertionError) as error:
             # What kafka-python cannot send: neither key nor value, a header that is null.
-            raise CommandError(f"{place}: {error}") from None
+            raise BadLineError(f"{place}: {error}") from None
         except KafkaError as error:
             raise CommandError(f"{place}: {explain(error, self._target)}") from None
         self._pending.append((future, size, place))

@@ -24,6 +24,16 @@ def test_lines_lose_their_ends_and_know_their_place():
     assert sizes == [2, 3, 1, 4]
 
 
+def test_a_line_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kbroker.cli.produce.MOST_REQUEST_BYTES", 1 << 20)
+    stream = io.BytesIO(b"x\n" + bytes(3 << 20))
+    lines = read_lines([("f", stream)], lambda size: None)
+    assert next(lines) == (b"x", "f, line 1")
+    with pytest.raises(CommandError, match="f, line 2: longer than 1 MiB"):
+        next(lines)
+    assert stream.tell() == 2 + (1 << 20) + 1
+
+
 @pytest.mark.parametrize(
     ("typed", "separator"),
     [
