@@ -18,8 +18,9 @@ RUN /opt/kbroker/bin/python -m pip install --no-cache-dir --no-compile --no-deps
     && /opt/kbroker/bin/python -m pip uninstall --yes --quiet pip setuptools \
     # Compiled here: the running container may not write, and starts in a blink.
     && /opt/kbroker/bin/python -m compileall -q -j 0 /opt/kbroker/lib \
-    # Kept for debuggers of the libraries only, and most of their weight.
-    && find /opt/kbroker/lib -name '*.pyi' -delete \
+    # For type checkers, for PyPy, and for debuggers: half of the weight.
+    && find /opt/kbroker/lib \( -name '*.pyi' -o -path '*/zstandard/*_cffi*' \) -delete \
+    && find /opt/kbroker/lib -name '*.so' -exec python3 tools/image/strip.py {} + \
     && mkdir -p /var/lib/kbroker/data
 
 FROM ${BASE_IMAGE}
