@@ -310,8 +310,9 @@ class Broker:
 
         async def remove_deleted() -> None:
             replicas.make_unmade(metadata.image)
+            deleted = sorted(metadata.image.deleted_topics)
             await replicas.remove_deleted()
-            for topic_id in sorted(metadata.image.deleted_topics):
+            for topic_id in deleted:
                 await controller.confirm_deletion(topic_id)
 
         upkeep = (

@@ -19,10 +19,12 @@ import fcntl
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview
+TEMPORARY_SUFFIX = ".tmp"
 
 # Linux only. Elsewhere a read that must not block is a plain read: the page cache decides.
 _RWF_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None) if sys.platform == "linux" else None
@@ -138,21 +140,34 @@ class FileSystem(Protocol):
 
 
 def write_atomically(file_system: FileSystem, path: str, data: bytes) -> None:
-    """Replace `path` by `data`, durable on return: a crash leaves the old or the new content.
+    """Replace `path` by `data`, durable on return: a crash leaves the old or the new content."""
+    write_all_atomically(file_system, {path: data})
 
-    tmp + fsync + rename + fsync(directory), in this order (KAFKA-16541).
+
+def write_all_atomically(file_system: FileSystem, contents: Mapping[str, bytes]) -> None:
+    """Replace each path by its data, durable on return: a crash leaves the old or the new of each.
+
+    tmp + fsync + rename + fsync(directory), in this order (KAFKA-16541). Each step is taken for all
+    files before the next: a journal that one fsync commits has the others' changes too.
     """
-    temporary = path + ".tmp"
-    if file_system.exists(temporary):
-        file_system.remove(temporary)
-    file = file_system.open(temporary, create=True)
+    files: list[File] = []
     try:
-        file.append(data)
-        file.flush()
+        for path, data in contents.items():
+            temporary = path + TEMPORARY_SUFFIX
+            if file_system.exists(temporary):
+                file_system.remove(temporary)
+            file = file_system.open(temporary, create=True)
+            files.append(file)
+            file.append(data)
+        for file in files:
+            file.flush()
     finally:
-        file.close()
-    file_system.rename(temporary, path)
-    file_system.sync_directory(parent_directory(path))
+        for file in files:
+            file.close()
+    for path in contents:
+        file_system.rename(path + TEMPORARY_SUFFIX, path)
+    for directory in dict.fromkeys(parent_directory(path) for path in contents):
+        file_system.sync_directory(directory)
 
 
 def parent_directory(path: str) -> str:

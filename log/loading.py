@@ -7,7 +7,7 @@ are sound (`log.recovery`).
 
 from __future__ import annotations
 
-from log.file_system import FileSystem
+from log.file_system import TEMPORARY_SUFFIX, FileSystem
 from log.segment import (
     DELETED_SUFFIX,
     LOG_SUFFIX,
@@ -21,7 +21,6 @@ from log.transaction_index import ENTRY_SIZE as TRANSACTION_ENTRY_SIZE
 
 CLEANED_SUFFIX = ".cleaned"
 SWAP_SUFFIX = ".swap"
-TEMPORARY_SUFFIX = ".tmp"
 UNFINISHED_SUFFIXES = (DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX, TEMPORARY_SUFFIX)
 
 

@@ -7,7 +7,7 @@ and a directory `<topic>-<n>` per partition. Counterparts: `log.checkpoints` (th
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from log import directory_names
 from log.checkpoint_writer import (
@@ -207,15 +207,43 @@ class LogDirectory:
         A stray directory of the same name is moved aside, and no checkpoint speaks of an earlier
         owner of the name any more. Raises OSError.
         """
-        keys = [(topic, partition) for partition in partitions]
-        assert self.logs.keys().isdisjoint(keys), f"{topic} has some of {partitions}"
+        keys = dict.fromkeys([(topic, partition) for partition in partitions], topic_id)
+        self.make_directories(self.prepare_directories(keys))
+        return self.open_made(topic, partitions, topic_id=topic_id, config=config, now_ms=now_ms)
+
+    def prepare_directories(self, topic_ids: Mapping[TopicPartition, bytes]) -> dict[str, bytes]:
+        """The first step of `create_logs`, for partitions of any topics; what the next one takes.
+
+        Raises OSError.
+        """
+        keys = topic_ids.keys()
+        assert self.logs.keys().isdisjoint(keys), f"there are some of {sorted(keys)}"
         self.checkpoints.forget(keys)
         for key in keys:
             self.high_watermarks.pop(key, None)
             self._move_aside(key)
-        names = [directory_names.of_partition(*key) for key in keys]
-        directories = [f"{self.path}/{name}" for name in names]
-        make_directories(self.file_system, self.path, directories, topic_id)
+        return {self._directory_of(key): topic_id for key, topic_id in topic_ids.items()}
+
+    def make_directories(self, topic_ids: Mapping[str, bytes]) -> None:
+        """The step that waits for the disk, and may run in a thread. Raises OSError."""
+        make_directories(self.file_system, self.path, topic_ids)
+
+    def remove_made(self, directories: Iterable[str]) -> None:
+        """Take that step back, as far as the disk lets us; may run in a thread."""
+        remove_directories(self.file_system, directories)
+
+    def open_made(
+        self,
+        topic: str,
+        partitions: Sequence[int],
+        *,
+        topic_id: bytes,
+        config: LogConfig,
+        now_ms: int,
+    ) -> list[PartitionLog]:
+        """The last step: the empty logs, all of them or none. Raises OSError."""
+        keys = [(topic, partition) for partition in partitions]
+        directories = [self._directory_of(key) for key in keys]
         logs: list[PartitionLog] = []
         try:
             for key, directory in zip(keys, directories, strict=True):
@@ -236,13 +264,16 @@ class LogDirectory:
         except OSError:
             for log in logs:
                 log.segments.close()
-            remove_directories(self.file_system, directories)
+            self.remove_made(directories)
             raise
         self.logs.update(zip(keys, logs, strict=True))
         return logs
 
+    def _directory_of(self, key: TopicPartition) -> str:
+        return f"{self.path}/{directory_names.of_partition(*key)}"
+
     def _move_aside(self, key: TopicPartition) -> None:
-        directory = f"{self.path}/{directory_names.of_partition(*key)}"
+        directory = self._directory_of(key)
         if key not in self.strays:
             if not self.file_system.exists(directory):
                 return

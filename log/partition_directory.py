@@ -7,7 +7,7 @@ belongs to nobody. Counterparts: `log.directory_names`, `log.log_directory` (all
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from log.checkpoints import (
@@ -16,7 +16,7 @@ from log.checkpoints import (
     decode_partition_metadata,
     encode_partition_metadata,
 )
-from log.file_system import FileSystem, write_atomically
+from log.file_system import FileSystem, write_all_atomically, write_atomically
 from log.segment import LOG_SUFFIX
 
 PARTITION_METADATA = "partition.metadata"
@@ -67,26 +67,30 @@ def holds_records(file_system: FileSystem, directory: str) -> bool:
     return any(file_system.status(path).size for path in logs)
 
 
-def make_directories(
-    file_system: FileSystem, parent: str, directories: Sequence[str], topic_id: bytes
-) -> None:
+def make_directories(file_system: FileSystem, parent: str, topic_ids: Mapping[str, bytes]) -> None:
     """Make these in `parent`, each with its id, durably. An OSError leaves none of them behind.
 
     One that is there already holds no records: it is what an earlier attempt could not remove.
+    Waits for the disk, and may run in a thread.
     """
     try:
-        for directory in directories:
+        for directory in topic_ids:
             file_system.make_directory(directory, durable=False)
-            # The id comes before any record: records without it belong to nobody.
-            data = encode_partition_metadata(topic_id)
-            write_atomically(file_system, f"{directory}/{PARTITION_METADATA}", data)
+        # The id comes before any record: records without it belong to nobody.
+        write_all_atomically(
+            file_system,
+            {
+                f"{directory}/{PARTITION_METADATA}": encode_partition_metadata(topic_id)
+                for directory, topic_id in topic_ids.items()
+            },
+        )
         file_system.sync_directory(parent)
     except OSError:
-        remove_directories(file_system, directories)
+        remove_directories(file_system, topic_ids)
         raise
 
 
-def remove_directories(file_system: FileSystem, directories: Sequence[str]) -> None:
+def remove_directories(file_system: FileSystem, directories: Iterable[str]) -> None:
     """Remove what was made and holds no record, as far as the disk lets us."""
     for directory in directories:
         with contextlib.suppress(OSError):

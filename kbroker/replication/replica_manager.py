@@ -9,7 +9,6 @@ import asyncio
 import errno
 import logging
 from collections.abc import Callable, Collection, Iterator
-from itertools import islice
 
 from kbroker.cluster.metadata_image import MetadataDelta, MetadataImage, TopicImage
 from kbroker.cluster.metadata_records import PartitionRecord
@@ -18,6 +17,7 @@ from kbroker.dependencies import WallClock
 from kbroker.flusher import FlushScheduler
 from kbroker.replication.checkpointing import Checkpointing
 from kbroker.replication.partition import Partition
+from kbroker.replication.partition_making import PartitionMaking
 from kbroker.topics import INTERNAL_TOPICS
 from log.file_system import DiskSpace
 from log.log_config import LogConfig
@@ -28,8 +28,6 @@ from wire.errors import ErrorCode, KafkaError
 logger = logging.getLogger(__name__)
 
 
-PARTITIONS_AT_ONCE = 4
-"""Made in one turn of the loop: each costs two fsyncs."""
 PASSING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
@@ -57,15 +55,17 @@ class ReplicaManager:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[bytes, int], Partition] = {}
         self._topic_names: dict[bytes, str] = {}
-        # Wanted and not there, with the topic's id: to be made in the next turns, or refused by the
-        # disk, and tried again.
-        self._to_make: dict[tuple[str, int], bytes] = {}
-        self._refused: dict[tuple[str, int], bytes] = {}
         # Topics that ask for a codec of their own, for whose batches Produce may need a thread.
         self.recompressed_topics: set[str] = set()
         self._image: MetadataImage | None = None
-        self._work: asyncio.Event | None = None  # there is a task that makes partitions
-        self._settled: list[asyncio.Future[None]] = []
+        self._making = PartitionMaking(
+            directory,
+            clock=clock,
+            topic_of=self._topic_of,
+            config_of=config_of,
+            serve=lambda topic, index, log: self._serve(topic, index, topic.partitions[index], log),
+            on_storage_error=on_storage_error,
+        )
         self._checkpointing = Checkpointing(directory)
         self.offline = False  # the log directory failed: nothing is appended any more
 
@@ -74,13 +74,13 @@ class ReplicaManager:
 
     @property
     def making_count(self) -> int:
-        """Partitions that are made in the next turns."""
-        return len(self._to_make)
+        """Partitions that are being made, or will be."""
+        return self._making.unmade_count
 
     @property
     def refused_count(self) -> int:
         """Partitions that the disk refused to make."""
-        return len(self._refused)
+        return self._making.refused_count
 
     # What handlers ask.
 
@@ -91,10 +91,7 @@ class ReplicaManager:
         partition = self._partitions.get((topic, index))
         if partition is not None:
             return partition
-        if (topic, index) in self._refused:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
-        if (topic, index) in self._to_make:
-            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        self._making.check((topic, index))
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     def partition_by_id(self, topic_id: bytes, index: int) -> Partition:
@@ -145,7 +142,7 @@ class ReplicaManager:
         self._delete_strays(image)
         for topic_id in sorted(image.topics):
             self._add_topic(image.topics[topic_id])
-        self._make_soon()
+        self._making.start()
 
     def apply(self, image: MetadataImage, delta: MetadataDelta) -> None:
         """Follow the metadata. A topic recreated under its name is first deleted, then created.
@@ -161,7 +158,7 @@ class ReplicaManager:
             self._change_partition(image.topics[topic_id], index)
         for topic_id in delta.changed_topic_configs:
             self.update_configs(image.topics[topic_id])
-        self._make_soon()
+        self._making.start()
 
     def update_configs(self, topic: TopicImage) -> None:
         """The topic's configuration, or the broker's that it follows, changed."""
@@ -201,8 +198,8 @@ class ReplicaManager:
         log = self._directory.logs.get((topic.name, index))
         if log is not None:
             self._serve(topic, index, record, log)
-        elif (topic.name, index) not in self._refused:
-            self._to_make[topic.name, index] = topic.topic_id
+        else:
+            self._making.want((topic.name, index), topic.topic_id)
 
     def _serve(
         self, topic: TopicImage, index: int, record: PartitionRecord, log: PartitionLog
@@ -235,8 +232,7 @@ class ReplicaManager:
         self.recompressed_topics.discard(topic.name)
         stopped = []
         for index in topic.partitions:
-            self._to_make.pop((topic.name, index), None)
-            self._refused.pop((topic.name, index), None)
+            self._making.forget((topic.name, index))
             partition = self._partitions.pop((topic.name, index), None)
             if partition is not None:
                 del self._by_id[topic.topic_id, index]
@@ -260,80 +256,22 @@ class ReplicaManager:
     # Making partitions, which costs fsyncs.
 
     async def make_partitions(self) -> None:
-        """Make what `apply` finds missing, a few at a time, so that others have their turn; for
-        ever. Until this runs, `start` and `apply` make everything themselves.
+        """Make what `apply` finds missing, so that others have their turn; for ever. Until this
+        runs, `start` and `apply` make everything themselves.
         """
-        self._work = asyncio.Event()
-        try:
-            while True:
-                while self._to_make:
-                    self._make_some()
-                    await asyncio.sleep(0)
-                self._tell_settled()
-                self._work.clear()
-                await self._work.wait()
-        finally:
-            self._work = None
-            self._tell_settled()  # nobody else will
+        await self._making.run()
 
     async def settled(self, topic_ids: Collection[bytes]) -> None:
         """Wait until the partitions here of these topics are made, or were refused by the disk."""
-        wanted = set(topic_ids)
-        while self._work is not None and not wanted.isdisjoint(self._to_make.values()):
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._settled.append(turn)
-            await turn
-
-    def _tell_settled(self) -> None:
-        waiting, self._settled = self._settled, []
-        for turn in waiting:
-            if not turn.done():
-                turn.set_result(None)
-
-    def _make_soon(self) -> None:
-        if self._work is not None:
-            self._work.set()
-            return
-        while self._to_make:
-            self._make_some()
-
-    def _make_some(self) -> None:
-        """Make the next few partitions, of one topic."""
-        name, _ = next(iter(self._to_make))
-        keys = [key for key in islice(self._to_make, PARTITIONS_AT_ONCE) if key[0] == name]
-        topic_id = self._to_make[keys[0]]
-        for key in keys:
-            del self._to_make[key]
-        self._make(topic_id, keys)
-        if topic_id not in self._to_make.values():
-            self._tell_settled()
-
-    def _make(self, topic_id: bytes, keys: list[tuple[str, int]]) -> None:
-        topic = self._image.topics.get(topic_id) if self._image is not None else None
-        if topic is None:
-            return  # deleted again
-        indexes = [index for _, index in keys]
-        try:
-            logs = self._directory.create_logs(
-                topic.name,
-                indexes,
-                topic_id=topic_id,
-                config=self._config_of(topic),
-                now_ms=self._clock.now_ms(),
-            )
-        except OSError as error:
-            self._refused.update(dict.fromkeys(keys, topic_id))
-            self._on_storage_error(error)
-            return
-        for index, log in zip(indexes, logs, strict=True):
-            self._serve(topic, index, topic.partitions[index], log)
+        await self._making.settled(topic_ids)
 
     def make_unmade(self, image: MetadataImage) -> None:
-        """Try again, one by one, to make the partitions that the disk refused."""
+        """Try once more, one by one, to make the partitions that the disk refused."""
         self._image = image
-        refused, self._refused = self._refused, {}
-        for key, topic_id in sorted(refused.items()):
-            self._make(topic_id, [key])
+        self._making.retry_refused()
+
+    def _topic_of(self, topic_id: bytes) -> TopicImage | None:
+        return None if self._image is None else self._image.topics.get(topic_id)
 
     # Upkeep.
 
@@ -371,10 +309,14 @@ class ReplicaManager:
 
     async def settle(self) -> None:
         """Wait for what a thread still writes: closing must not race with it."""
+        await self._making.settle()
         await self._checkpointing.settle()
 
     async def remove_deleted(self) -> None:
-        """Free the space of deleted topics, in a thread."""
+        """Free the space of deleted topics, in a thread; of those whose partitions are still being
+        made, once that is over."""
+        if self._image is not None:
+            await self._making.settled(self._image.deleted_topics)
         if self._directory.deleted_directories:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(None, self._directory.remove_deleted)

@@ -16,7 +16,7 @@ PATHS = ["data/t-0", "data/t-1"]
 def _made() -> SimulatedDisk:
     disk = SimulatedDisk()
     disk.make_directory("data")
-    make_directories(disk, "data", PATHS, ID)
+    make_directories(disk, "data", dict.fromkeys(PATHS, ID))
     return disk
 
 
@@ -49,7 +49,7 @@ def test_what_cannot_be_made_wholly_is_not_made(operation: str) -> None:
     disk.make_directory("data")
     disk.fail(operation, "data/t-1*", error_number=errno.ENOSPC)
     with pytest.raises(OSError, match="space"):
-        make_directories(disk, "data", PATHS, ID)
+        make_directories(disk, "data", dict.fromkeys(PATHS, ID))
     assert disk.list_directory("data") == []
 
 
@@ -59,7 +59,7 @@ def test_what_cannot_be_removed_either_is_taken_up_by_the_next_attempt() -> None
     disk.fail("flush", "*", error_number=errno.ENOSPC)
     disk.fail("remove", "*")
     with pytest.raises(OSError, match="space"):
-        make_directories(disk, "data", PATHS, ID)
+        make_directories(disk, "data", dict.fromkeys(PATHS, ID))
     disk.heal()
-    make_directories(disk, "data", PATHS, ID)
+    make_directories(disk, "data", dict.fromkeys(PATHS, ID))
     assert _reason(disk, ID) is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +17,7 @@ from kbroker.replication.partition import Partition
 from tests.kbroker.broker_harness import NOW, Client, Running, batch_of, values_in, with_broker
 from tests.kbroker.handlers.config_requests import BROKER, DELETE, SET, TOPIC, change
 from tests.kbroker.handlers.requests import Target, delete_topics, fetch, produce
+from tests.kbroker.held_executor import HeldExecutor
 from wire.errors import ErrorCode
 from wire.records.batch import build_batch, iterate_batches
 from wire.records.compression import Compression
@@ -91,37 +91,19 @@ def test_pipelined_batches_keep_their_order_however_long_their_codec_takes(
     with_broker(scenario)
 
 
-class HeldExecutor(ThreadPoolExecutor):
-    """Does nothing until it is let go, and then everything at once. Mutable."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.jobs: list[tuple[Future[object], Callable[[], object]]] = []
-
-    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def, override]
-        future: Future[object] = Future()
-        self.jobs.append((future, lambda: fn(*args, **kwargs)))
-        return future
-
-    def let_go(self) -> None:
-        jobs, self.jobs = self.jobs, []
-        for future, job in jobs:
-            future.set_result(job())
-
-
 @pytest.mark.parametrize("size", [10, LARGE, MEGABYTE // 2])
 def test_what_others_send_meanwhile_does_not_get_into_a_batch_that_a_thread_works_at(
     size: int,
 ) -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target, partition = await a_partition(broker, client, compression_type="gzip")
+        other = await broker.client()
+        elsewhere = Target("o", await other.create("o"))
         held = HeldExecutor()
         broker.loop.set_default_executor(held)
         value = random.Random(3).randbytes(size)
         client.send(produce(target, 9, records=batch_of(value, compression=Compression.LZ4)), 9)
         await broker.until(lambda: bool(held.jobs))
-        other = await broker.client()
-        elsewhere = Target("o", await other.create("o"))
         for filler in range(8):
             await other.ask(produce(elsewhere, 9, bytes([filler]) * 100_000), 9)
         assert partition.log.log_end_offset == 0

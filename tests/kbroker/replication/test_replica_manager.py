@@ -363,7 +363,7 @@ def test_retention_lets_others_run_between_two_partitions() -> None:
 # --- many partitions ---
 
 
-def test_many_partitions_are_made_in_slices_and_usable_when_settled() -> None:
+def test_many_partitions_are_made_beside_others_work_and_usable_when_settled() -> None:
     async def scenario() -> None:
         home = Home()
         task = asyncio.create_task(home.replicas.make_partitions())
@@ -372,8 +372,6 @@ def test_many_partitions_are_made_in_slices_and_usable_when_settled() -> None:
         home.change(new, created_topics=(new,))
         assert list(home.replicas) == []
         assert code_of(home.replicas.partition, "t", 19) == ErrorCode.NOT_LEADER_OR_FOLLOWER
-        await asyncio.sleep(0)
-        assert 0 < len(list(home.replicas)) < 20
         await home.replicas.settled([FIRST_ID])
         assert len(list(home.replicas)) == 20
         home.append(b"a", index=19)
