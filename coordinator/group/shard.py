@@ -10,7 +10,7 @@ Deliberately not here: consumer groups of KIP-848, and transactions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.heartbeat import heartbeat
@@ -233,11 +233,18 @@ class GroupShard:
         """When `on_deadline` has something to do next, by the steady clock."""
         return self._timers.next_deadline_ms()
 
-    def expire_offsets(self, now: Moment) -> Outcome[None]:
-        """Forget what has expired, and groups that are empty in every sense."""
+    def group_ids(self) -> list[str]:
+        """Every group that there is, sorted."""
+        return sorted(self._groups)
+
+    def expire_offsets(self, now: Moment, group_ids: Sequence[str]) -> Outcome[None]:
+        """Forget what has expired of those of these groups that there are still, and the groups
+        themselves where they are empty in every sense."""
         records: list[CoordinatorRecord] = []
-        for group_id in sorted(self._groups):
-            group = self._groups[group_id]
+        for group_id in group_ids:
+            group = self._groups.get(group_id)
+            if group is None:
+                continue
             tombstones, is_nothing_left = expired_offsets(
                 group,
                 self.offsets,

@@ -167,7 +167,8 @@ class Conversation:
         return self._show(self.host.shard.on_topic_deleted(words[0]))
 
     def _expire(self, words: list[str], options: dict[str, str]) -> Iterable[str]:
-        return self._show(self.host.shard.expire_offsets(self.host.now))
+        shard = self.host.shard
+        return self._show(shard.expire_offsets(self.host.now, shard.group_ids()))
 
     def _wait(self, words: list[str], options: dict[str, str]) -> Iterable[str]:
         shown = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import errno
 
 import pytest
 
-from kbroker.coordination import TOMBSTONES_TOGETHER
+from kbroker.coordination import GROUPS_TOGETHER, TOMBSTONES_TOGETHER
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import Client, Running, World, run, running, with_broker
 from tests.kbroker.handlers.group_requests import Member, described, sync_group
@@ -271,6 +272,28 @@ def test_offsets_of_idle_groups_expire_and_stay_forgotten() -> None:
             client.close()
 
     run(scenario)
+
+
+def test_others_have_the_loop_while_many_groups_expire() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = Target("t", await client.create("t"))
+        await client.ask(find_coordinator(target, 4), 4)
+        count = 5 * GROUPS_TOGETHER + 1
+        for number in range(count):
+            await client.ask(offset_commit(target, 8, group=f"g{number}"), 8)
+        log = broker.broker.replicas.partition(GROUP_TOPIC, 0).log
+        broker.world.clock.time_ms += 60_001
+        before = first = log.log_end_offset
+        most = 0
+        task = asyncio.ensure_future(broker.broker.services.group_coordinator.expire_offsets())
+        while not task.done():
+            await asyncio.sleep(0)
+            most, before = max(most, log.log_end_offset - before), log.log_end_offset
+        assert before - first == 2 * count, "of each group the offset and the group"
+        assert most == 2 * GROUPS_TOGETHER
+        assert await offset_of(client, "g0") == -1
+
+    with_broker(scenario, offsets_topic_num_partitions="1", **EXPIRING)
 
 
 EXPIRING = {"offsets_retention_minutes": "1", "group_max_session_timeout_ms": "2000000"}

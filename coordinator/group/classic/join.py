@@ -40,6 +40,11 @@ REBALANCE_TIMEOUT_SINCE = 1
 NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60 * 1000
 """A new member has no id to send heartbeats with: so long it may wait, then it asks again."""
 
+MAX_PROTOCOLS = 1_000
+"""Of one member. Clients name a handful; each is remembered, at many times the bytes it came in.
+
+Kafka takes any number.
+"""
 
 MAX_PENDING_MEMBERS = 10_000
 """Ids of one group that nobody has come back with: a client that only asks for more is stopped.
@@ -91,6 +96,8 @@ def check_join(request: JoinGroupRequest, settings: GroupSettings) -> ErrorCode:
     shortest_ms, longest_ms = settings.min_session_timeout_ms, settings.max_session_timeout_ms
     if not shortest_ms <= request.session_timeout_ms <= longest_ms:
         return ErrorCode.INVALID_SESSION_TIMEOUT
+    if len(request.protocols) > MAX_PROTOCOLS:
+        return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     return ErrorCode.NONE
 
 

@@ -198,7 +198,7 @@ def test_members_of_a_loaded_group_have_their_whole_session() -> None:
     outcome = state.on_deadline(due)
     replay(state, outcome.records)
     assert state.describe_group("g", version=6).group_state == "Empty"
-    replay(state, state.expire_offsets(due).records)
+    replay(state, state.expire_offsets(due, state.group_ids()).records)
     assert state.list_groups(states=frozenset(), types=frozenset()) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.join import (
     MAX_PENDING_MEMBERS,
+    MAX_PROTOCOLS,
     NEW_MEMBER_JOIN_TIMEOUT_MS,
     Join,
     check_join,
@@ -20,7 +21,7 @@ from coordinator.outcome import Reply
 from tests.coordinator.group.groups import NOW, new_member, new_turn, stable_group
 from tests.coordinator.requests import join_request
 from wire.errors import ErrorCode
-from wire.messages.join_group import JoinGroupResponse
+from wire.messages.join_group import JoinGroupRequestProtocol, JoinGroupResponse
 
 SETTINGS = GroupSettings()
 NUMBERS = count()
@@ -103,6 +104,16 @@ def test_ids_are_not_given_out_without_end() -> None:
     group.remove("7")
     ticket = run(group, turn)
     assert answer(turn.replies(), ticket).error_code == ErrorCode.MEMBER_ID_REQUIRED
+
+
+def test_a_member_names_a_bounded_number_of_protocols() -> None:
+    request, _ = join_request("g", {})
+    request.protocols = [
+        JoinGroupRequestProtocol(name=str(number), metadata=b"") for number in range(MAX_PROTOCOLS)
+    ]
+    assert check_join(request, SETTINGS) == ErrorCode.NONE
+    request.protocols.append(JoinGroupRequestProtocol(name="one more", metadata=b""))
+    assert check_join(request, SETTINGS) == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
 
 
 def test_a_full_group_is_full_for_pending_members_too() -> None:
