@@ -10,6 +10,7 @@ import asyncio
 import enum
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -132,11 +133,11 @@ class ConfigAdmin:
     ) -> list[KafkaError | None]:
         """One answer for each resource, in order; each is changed as a whole or not at all."""
         answers: list[KafkaError | None] = []
-        named = [(each.kind, each.name) for each in changes]
+        named = Counter((each.kind, each.name) for each in changes)
         for change in changes:
             await asyncio.sleep(0)  # others have their turn between two
             try:
-                if named.count((change.kind, change.name)) > 1:
+                if named[change.kind, change.name] > 1:
                     raise _invalid("Each resource must appear at most once.")
                 check_alterations(change.alterations)
                 await self._alter(change, validate_only=validate_only)

@@ -171,13 +171,16 @@ class Controller:
         validate_only: bool = False,
         check_configs: ConfigCheck = accept_any_configs,
     ) -> list[CreatedTopic | KafkaError]:
-        """One answer per topic, in order. The topics are created one after the other."""
+        """One answer per topic, in order. The topics are created one after the other, and others
+        have their turn between two.
+        """
         wanted = sum(topic.partitions_wanted(self.defaults) for topic in topics)
         if wanted > MAX_PARTITIONS_PER_REQUEST:
             message = "Excessively large number of partitions per request."
             return [KafkaError(ErrorCode.POLICY_VIOLATION, message) for _ in topics]
         answers: list[CreatedTopic | KafkaError] = []
         for topic in topics:
+            await asyncio.sleep(0)
             start = PlacementStart(self._random.getrandbits(16), self._random.getrandbits(16))
             try:
                 created = await create_topic(
@@ -202,6 +205,7 @@ class Controller:
         left = MAX_PARTITIONS_PER_REQUEST
         answers: list[GrownTopic | KafkaError] = []
         for growth in growths:
+            await asyncio.sleep(0)  # others have their turn between two
             start = PlacementStart(self._random.getrandbits(16), self._random.getrandbits(16))
             try:
                 async with self._growing:

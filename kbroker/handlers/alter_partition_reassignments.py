@@ -22,19 +22,18 @@ from wire.messages.alter_partition_reassignments import (
     ReassignableTopicResponse,
 )
 
-NOTHING_ASKED = ""
-"""Kafka's message where no topic was named; otherwise it has none."""
-
 
 def handle(
     context: RequestContext, request: AlterPartitionReassignmentsRequest
 ) -> AlterPartitionReassignmentsResponse:
     """Each partition is answered by itself."""
+    if not request.topics:
+        return _nothing_asked()
     image = context.services.metadata.image
     return AlterPartitionReassignmentsResponse(
         allow_replication_factor_change=request.allow_replication_factor_change,
         error_code=0,
-        error_message=None if request.topics else NOTHING_ASKED,
+        error_message=None,
         responses=[
             ReassignableTopicResponse(
                 name=topic.name,
@@ -42,6 +41,13 @@ def handle(
             )
             for topic in request.topics
         ],
+    )
+
+
+def _nothing_asked() -> AlterPartitionReassignmentsResponse:
+    """Kafka's answer where no topic was named, whatever else was asked."""
+    return AlterPartitionReassignmentsResponse(
+        allow_replication_factor_change=True, error_code=0, error_message="", responses=[]
     )
 
 

@@ -8,9 +8,10 @@ Versions 2 to 7. A topic named twice in one request is refused (INVALID_REQUEST)
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 
 from kbroker.cluster.topic_creation import CreatedTopic, NewTopic
+from kbroker.cluster.topic_names import validate_topic_name
 from kbroker.config.describing import describe_topic
 from kbroker.handler import Handler, RequestContext
 from wire.errors import ErrorCode, KafkaError
@@ -21,6 +22,8 @@ from wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
+
+Described = dict[frozenset[tuple[str, str]], list[CreatableTopicConfigs]]
 
 
 def handle(
@@ -40,21 +43,30 @@ async def _create(context: RequestContext, request: CreateTopicsRequest) -> Crea
         try:
             if counts[topic.name] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
+            _check_name(context, topic.name)
             wanted.append(_new_topic(topic))
         except KafkaError as error:
             results[topic.name] = _refused(topic.name, error)
     answers = await context.services.topics.create(wanted, validate_only=request.validate_only)
+    described: Described = {}
     for new, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, KafkaError):
             results[new.name] = _refused(new.name, answer)
         else:
-            results[new.name] = _created(context, answer)
+            results[new.name] = _created(answer, _describe(context, answer.configs, described))
             if not request.validate_only and not _is_served(context, answer):
                 # Undone, so that the client may simply ask again.
                 await context.services.topics.delete(answer.topic_id)
                 refusal = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "the disk refused a partition")
                 results[new.name] = _refused(new.name, refusal)
     return CreateTopicsResponse(throttle_time_ms=0, topics=list(results.values()))
+
+
+def _check_name(context: RequestContext, name: str) -> None:
+    """KafkaError: as in Kafka, what is wrong with the name comes before what else is wrong."""
+    validate_topic_name(name)
+    if context.services.metadata.image.topic_by_name(name) is not None:
+        raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists.")
 
 
 def _new_topic(topic: CreatableTopic) -> NewTopic:
@@ -104,16 +116,13 @@ def _is_served(context: RequestContext, created: CreatedTopic) -> bool:
     return True
 
 
-def _created(context: RequestContext, created: CreatedTopic) -> CreatableTopicResult:
-    described = describe_topic(context.services.running_config, created.configs)
-    return CreatableTopicResult(
-        name=created.name,
-        topic_id=created.topic_id,
-        error_code=0,
-        error_message=None,
-        num_partitions=created.partition_count,
-        replication_factor=created.replication_factor,
-        configs=[
+def _describe(
+    context: RequestContext, configs: Mapping[str, str], described: Described
+) -> list[CreatableTopicConfigs]:
+    """What holds for a topic with these settings: made once for all topics that have the same."""
+    key = frozenset(configs.items())
+    if key not in described:
+        described[key] = [
             CreatableTopicConfigs(
                 name=each.name,
                 value=each.value,
@@ -121,8 +130,20 @@ def _created(context: RequestContext, created: CreatedTopic) -> CreatableTopicRe
                 config_source=each.source,
                 is_sensitive=False,
             )
-            for each in described
-        ],
+            for each in describe_topic(context.services.running_config, configs)
+        ]
+    return described[key]
+
+
+def _created(created: CreatedTopic, configs: list[CreatableTopicConfigs]) -> CreatableTopicResult:
+    return CreatableTopicResult(
+        name=created.name,
+        topic_id=created.topic_id,
+        error_code=0,
+        error_message=None,
+        num_partitions=created.partition_count,
+        replication_factor=created.replication_factor,
+        configs=configs,
     )
 
 

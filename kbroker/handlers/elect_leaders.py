@@ -26,6 +26,8 @@ PREFERRED, UNCLEAN = 0, 1
 def handle(context: RequestContext, request: ElectLeadersRequest) -> ElectLeadersResponse:
     """Say of each partition that it has its leader, or that nobody can be elected."""
     kind = request.election_type
+    if request.topic_partitions is not None and not request.topic_partitions:
+        return _response([])  # of no partition, whatever kind is asked for
     if kind not in (PREFERRED, UNCLEAN):
         code, message = ErrorCode.INVALID_REQUEST, f"Unknown election type {kind}"
         return _failure(request, code, message)

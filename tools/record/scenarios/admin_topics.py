@@ -148,6 +148,7 @@ def elections(kafka: Player) -> None:
     kafka.send("no time", elect(("elected", [0]), timeout_ms=0), 2)
     for kind in (2, -1):
         kafka.send(f"election type {kind}", elect(("elected", [0]), kind=kind), 2)
+        kafka.send(f"election type {kind}, of nothing", elect(kind=kind), 2)
     kafka.send("still there", metadata("elected"), 9)
 
 
@@ -206,6 +207,7 @@ def reassignments(kafka: Player) -> None:
     for title, name, partitions in cases:
         request = alter((name, partitions), may_change_factor=False)
         kafka.send(f"{title}, keep the factor", request, 1)
+    kafka.send("no topics, keep the factor", alter(may_change_factor=False), 1)
     kafka.send("a topic twice", alter((topic, {0: [1]}), (topic, {1: [1]})), 1)
     kafka.send("where they are", metadata(topic), 9)
 

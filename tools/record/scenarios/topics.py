@@ -130,6 +130,11 @@ def create_configs(kafka: Player) -> None:
         create_topics(new_topic("create-told", configs={"retention.ms": "1000"})),
         5,
     )
+    for title, name in (("a topic that is there", "create-told"), ("a bad name", "a/b")):
+        null = new_topic(name, configs={"retention.ms": None})
+        kafka.send(f"a null value, {title}", create_topics(null, validate_only=True), 4)
+        number = new_topic(name, configs={"retention.ms": "soon"})
+        kafka.send(f"not a number, {title}", create_topics(number, validate_only=True), 4)
 
 
 def create_together(kafka: Player) -> None:
