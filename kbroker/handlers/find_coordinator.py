@@ -11,6 +11,7 @@ group with INVALID_REQUEST.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Coroutine
 
 from kbroker.handler import Handler, RequestContext
@@ -20,6 +21,8 @@ from wire.messages.find_coordinator import (
     FindCoordinatorRequest,
     FindCoordinatorResponse,
 )
+
+logger = logging.getLogger(__name__)
 
 GROUP = 0
 TRANSACTION = 1
@@ -46,7 +49,12 @@ def handle(
 async def _create_then_answer(
     context: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse:
-    await context.services.group_coordinator.ensure_topic()
+    try:
+        await context.services.group_coordinator.ensure_topic()
+    except KafkaError as error:
+        # Whatever it is passes or is mended while clients ask again, as Kafka lets them.
+        logger.warning("there is no coordinator for groups: %s", error)
+        return error_response(request, context.api_version, ErrorCode.COORDINATOR_NOT_AVAILABLE)
     return _answer(context, request)
 
 

@@ -182,6 +182,17 @@ def test_before_there_is_an_offsets_topic_a_coordinator_must_be_looked_for() -> 
     with_broker(scenario)
 
 
+@pytest.mark.parametrize("version", [0, 4])
+def test_where_there_can_be_no_offsets_topic_clients_ask_again(version: int) -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        answer = await client.ask(find_coordinator(Target("", b""), version), version)
+        found = answer.coordinators[0] if version == 4 else answer
+        assert found.error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
+        assert (found.node_id, found.host, found.port) == (-1, "", -1)
+
+    with_broker(scenario, offsets_topic_replication_factor="3")
+
+
 def test_all_offsets_of_several_groups_are_told_at_once() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = await a_group(client, partitions=3)
