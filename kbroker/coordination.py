@@ -330,6 +330,7 @@ class GroupCoordinator:
             for start in range(0, len(records), TOMBSTONES_TOGETHER):
                 hosted.append(records[start : start + TOMBSTONES_TOGETHER], now_ms)
         except (KafkaError, OSError) as error:
+            self._failed(error)
             logger.warning("%s remain: %s", what, error)
 
     def _read(self, hosted: HostedShard, operation: Callable[[GroupShard], R]) -> R | Deferred[R]:

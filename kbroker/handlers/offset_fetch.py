@@ -26,6 +26,7 @@ from wire.messages.offset_fetch import (
     OffsetFetchResponseTopic,
     OffsetFetchResponseTopics,
 )
+from wire.schema import NIL_UUID
 
 GROUP_ERRORS_SINCE = 2
 GROUPS_SINCE = 8
@@ -81,16 +82,18 @@ def _topic(
     context: RequestContext, shard: GroupShard, group_id: str, asked: OffsetFetchRequestTopics
 ) -> OffsetFetchResponseTopics:
     name = asked.name
+    image = context.services.metadata.image
+    topic_id = image.topic_ids.get(name, NIL_UUID)
     if context.api_version >= TOPIC_IDS_SINCE:
-        topic = context.services.metadata.image.topics.get(asked.topic_id)
+        topic = image.topics.get(asked.topic_id)
         if topic is None:
             return _failed_topic(asked, ErrorCode.UNKNOWN_TOPIC_ID)
-        name = topic.name
+        name, topic_id = topic.name, topic.topic_id
     return OffsetFetchResponseTopics(
         name=name,
         topic_id=asked.topic_id,
         partitions=[
-            _partition(index, shard.offsets.get(group_id, name, index))
+            _partition(index, _of_topic(shard.offsets.get(group_id, name, index), topic_id))
             for index in asked.partition_indexes
         ],
     )
@@ -105,16 +108,22 @@ def _all_topics(
         topic_id = image.topic_ids.get(name)
         if topic_id is None:
             continue  # deleted a moment ago
-        topics.append(
-            OffsetFetchResponseTopics(
-                name=name,
-                topic_id=topic_id,
-                partitions=[
-                    _partition(index, committed) for index, committed in sorted(partitions.items())
-                ],
-            )
-        )
+        told = [
+            _partition(index, committed)
+            for index, committed in sorted(partitions.items())
+            if _of_topic(committed, topic_id) is not None
+        ]
+        if told:
+            topics.append(OffsetFetchResponseTopics(name=name, topic_id=topic_id, partitions=told))
     return topics
+
+
+def _of_topic(committed: CommittedOffset | None, topic_id: bytes) -> CommittedOffset | None:
+    """What was committed, unless in a deleted topic of the same name: a disk that was full, or a
+    power cut, may have left it there. Old records do not say which topic they mean."""
+    if committed is None or NIL_UUID in (committed.topic_id, topic_id):
+        return committed
+    return committed if committed.topic_id == topic_id else None
 
 
 def _partition(index: int, committed: CommittedOffset | None) -> OffsetFetchResponsePartitions:

@@ -296,6 +296,20 @@ def test_others_have_the_loop_while_many_groups_expire() -> None:
     with_broker(scenario, offsets_topic_num_partitions="1", **EXPIRING)
 
 
+def test_a_disk_that_fails_while_groups_expire_ends_the_broker_as_any_other_write() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = Target("t", await client.create("t"))
+        await client.ask(find_coordinator(target, 4), 4)
+        await client.ask(offset_commit(target, 8), 8)
+        broker.world.clock.time_ms += 60_001
+        broker.disk.fail("append", "*.log", error_number=errno.EIO)
+        await broker.broker.services.group_coordinator.expire_offsets()
+        assert broker.broker.failure
+        broker.disk.heal()
+
+    with_broker(scenario, **EXPIRING)
+
+
 EXPIRING = {"offsets_retention_minutes": "1", "group_max_session_timeout_ms": "2000000"}
 
 

@@ -247,6 +247,38 @@ def test_committed_offsets_survive_a_restart_and_the_topics_deletion_forgets_the
     run(scenario)
 
 
+def test_offsets_of_a_deleted_topic_are_not_told_even_where_that_could_not_be_stored() -> None:
+    async def scenario() -> None:
+        world = World()
+        async with running(world) as broker:
+            client = await broker.client()
+            target = await a_group(client)
+            await client.ask(offset_commit(target, 8, offset=7), 8)
+            broker.disk.fail("append", "*.log", error_number=errno.ENOSPC)
+            await client.ask(delete_topics(target, 6), 6)
+            broker.disk.heal()
+            again = Target("t", await client.create("t"))
+            await told_nothing(client, again)
+            client.close()
+        async with running(world) as broker:
+            client = await broker.client()
+            await told_nothing(client, again)
+            await client.ask(offset_commit(again, 8, offset=1), 8)
+            assert committed(await client.ask(offset_fetch(again, 8), 8)) == 1
+            client.close()
+
+    run(scenario)
+
+
+async def told_nothing(client: Client, target: Target) -> None:
+    for version in (8, 10):
+        answer = await client.ask(offset_fetch(target, version), version)
+        assert committed(answer) == -1
+        everything = OffsetFetchRequestGroup(group_id="g", topics=None)
+        answer = await client.ask(OffsetFetchRequest(groups=[everything]), version)
+        assert answer.groups[0].topics == []
+
+
 def test_acknowledged_commits_survive_a_power_loss() -> None:
     async def scenario() -> None:
         world = World()
