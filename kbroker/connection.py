@@ -313,13 +313,16 @@ class Connection(asyncio.BufferedProtocol):
         owns = self._reader.owns_frames
         self._park(owns and (self._continue_scheduled or not self._may_start()))
         # Where nothing is kept, whatever comes finds room.
-        pausing = owns and (self._parked or self._owner.memory.must_wait(self._proceed))
+        pausing = owns and (self._parked or self._must_wait())
         if pausing is not self._pausing:
             self._pausing = pausing
             if pausing:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
+
+    def _must_wait(self) -> bool:
+        return self._owner.memory.must_wait(self._proceed, self._reader.growth_bytes)
 
     def _park(self, parked: bool) -> None:
         """Tell the memory whether this connection holds some without reading."""

@@ -29,6 +29,12 @@ POOLED_BUFFER_BYTES = 2 * 1024 * 1024
 _LENGTH = Struct(">i")
 
 
+def least_growth(held: int, whole: int) -> int:
+    """The least buffer that one with `held` bytes is moved to, so that the copies of a frame add
+    up to a few times its size, also where many share what is left of the budget."""
+    return min(whole, held + held // 2 + LEAST_OWN_BYTES)
+
+
 class FrameTooLarge(Exception):
     """A length prefix below 0 or above `socket.request.max.bytes`: the client is hung up on."""
 
@@ -56,13 +62,17 @@ class ReceiveMemory:
         """Whether more is in use than the budget allows."""
         return 0 <= self.budget_bytes < self._used_bytes
 
-    def must_wait(self, resume: Callable[[], None]) -> bool:
+    def must_wait(self, resume: Callable[[], None], growth: int = 0) -> bool:
         """Whether a connection with a partial frame has to stop reading; `resume` is then called
-        once there is room. The last holder that still reads never waits: somebody has to finish."""
-        if not self.exhausted or self._has_one_reader():
+        once there is room. `growth` is the buffer that it cannot read on without, 0 where it can.
+        The last holder that still reads never waits: somebody has to finish."""
+        if self._has_room(growth) or self._has_one_reader():
             return False
         self._waiting[resume] = None
         return True
+
+    def _has_room(self, size: int) -> bool:
+        return not 0 <= self.budget_bytes < self._used_bytes + size
 
     def _has_one_reader(self) -> bool:
         return len(self._waiting) + 1 >= self._holders - self._parked
@@ -71,10 +81,13 @@ class ReceiveMemory:
         """How large a buffer may grow that holds `held` bytes of a frame of `whole`. Past the
         budget it is no more than what has to be kept, but for the last one that reads: it has its
         frame at once, so that nothing is held twice while it grows."""
-        if not 0 <= self.budget_bytes < self._used_bytes + wanted:
+        if self._has_room(wanted):
             return wanted
         if self._holders and self._has_one_reader():
             return whole
+        least = least_growth(held, whole)
+        if self._has_room(least):
+            return max(least, self.budget_bytes - self._used_bytes)
         return min(whole, held + LEAST_OWN_BYTES)
 
     def park(self, change: int) -> None:
@@ -155,6 +168,14 @@ class FrameReader:
         """Bytes kept from earlier turns that are not a frame yet."""
         return self._end - self._start if self._own is not None else 0
 
+    @property
+    def growth_bytes(self) -> int:
+        """The buffer that is needed before anything can be read; 0 where there is room."""
+        if self._own is None or self._end < len(self._own):
+            return 0
+        rest = self._current[self._start : self._end]
+        return least_growth(len(rest), self._room_for(rest))
+
     def buffer(self) -> memoryview:
         """Where the socket is to write next; never empty."""
         if self._own is None:
@@ -222,13 +243,16 @@ class FrameReader:
             raise FrameTooLarge(size)
         return 4 + int(size)
 
+    def _room_for(self, rest: memoryview) -> int:
+        try:
+            return self._frame_size(rest, len(rest))
+        except FrameTooLarge:
+            return len(rest)  # `next_frame` says so when its turn comes
+
     def _adopt(self, rest: memoryview) -> None:
         """Move `rest` to the front of an own buffer with room for more of its frame."""
         size = len(rest)
-        try:
-            total = self._frame_size(rest, size)
-        except FrameTooLarge:
-            total = size  # `next_frame` says so when its turn comes
+        total = self._room_for(rest)
         wanted = min(total, max(GROWTH_FACTOR * size, LEAST_OWN_BYTES))
         granted = self._memory.granted(held=size, wanted=wanted, whole=total)
         own = self._memory.take(max(size, granted))

@@ -199,7 +199,7 @@ class Reading:
         self.waits = False
 
     def resume(self) -> None:
-        self.waits = False
+        self.waits = self.shared.must_wait(self.resume, self.reader.growth_bytes)
 
     @property
     def done(self) -> bool:
@@ -209,7 +209,7 @@ class Reading:
         self.position += receive(self.reader, self.stream[self.position :], most=most)
         self.frame_count += len(frames_of(self.reader))
         if self.reader.owns_frames:
-            self.waits = self.shared.must_wait(self.resume)
+            self.resume()
 
     def hang_up(self) -> None:
         self.shared.forget(self.resume)
@@ -256,6 +256,29 @@ def test_over_the_budget_one_connection_reads_on_and_the_others_wait_for_it() ->
     assert not second.waits, "there is room again"
 
 
+class CountingMemory(ReceiveMemory):
+    """Counts what it gives out, each of which something is copied to."""
+
+    taken_bytes = 0
+
+    def take(self, size: int) -> bytearray:
+        self.taken_bytes += size
+        return super().take(size)
+
+
+@pytest.mark.parametrize("budget", [2_000_000, 5_000_000, 9_000_000])
+def test_large_frames_that_share_the_budget_are_not_copied_again_and_again(budget: int) -> None:
+    shared = CountingMemory(budget_bytes=budget, max_frame_bytes=MAX_FRAME_BYTES)
+    stream = framed(bytes(2_000_000))
+    connections = [Reading(shared, stream) for _ in range(6)]
+    while open_ones := [each for each in connections if not each.done]:
+        for each in open_ones:
+            if not each.waits:
+                each.turn(50_000)
+    assert shared.taken_bytes < 6 * len(connections) * len(stream)
+    assert shared.used_bytes == 0
+
+
 def test_a_connection_that_closed_is_not_resumed() -> None:
     shared = memory(budget_bytes=0)
     first, second = Reading(shared, framed(b"a" * 50)), Reading(shared, framed(b"b" * 50))
@@ -280,6 +303,10 @@ def test_a_connection_that_closed_makes_room_for_those_that_wait() -> None:
 def test_past_the_budget_a_buffer_grows_no_further_than_it_has_to() -> None:
     memory = ReceiveMemory(budget_bytes=10_000, max_frame_bytes=1 << 20)
     assert memory.granted(held=2000, wanted=8000, whole=50_000) == 8000
+    two = [memory.take(1500) for _ in range(2)]
+    assert memory.granted(held=1000, wanted=8000, whole=50_000) == 7000, "what is left"
+    for each in two:
+        memory.give_back(each)
     others = [memory.take(9000) for _ in range(2)]
     assert memory.exhausted
     assert memory.granted(held=2000, wanted=8000, whole=50_000) == 2000 + LEAST_OWN_BYTES
