@@ -11,7 +11,13 @@ import pytest
 from kbroker.coordination import GROUPS_TOGETHER, TOMBSTONES_TOGETHER
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import Client, Running, World, run, running, with_broker
-from tests.kbroker.handlers.group_requests import Member, described, sync_group
+from tests.kbroker.handlers.group_requests import (
+    Member,
+    described,
+    heartbeat,
+    leave_group,
+    sync_group,
+)
 from tests.kbroker.handlers.requests import (
     Target,
     delete_topics,
@@ -140,6 +146,34 @@ def test_an_assignment_that_cannot_be_stored_is_refused_to_all_and_the_group_mad
         # What was stored is the generation before.
         assert await first.beat(generation=1) == 0
         assert await second.beat() == ErrorCode.UNKNOWN_MEMBER_ID
+        second.client.close()
+
+    with_broker(scenario)
+
+
+def test_what_comes_behind_a_refused_request_finds_no_shard_that_is_ahead_of_its_partition() -> (
+    None
+):
+    async def scenario(broker: Running, client: Client) -> None:
+        first = await member_of(client)
+        second = await parked_with(broker, first)
+        await first.join()
+        await second.finish_join()
+        second.start_sync()
+        coordinator = broker.broker.services.group_coordinator
+        await broker.until(lambda: coordinator.parked_count == 1)
+        second.client.send(leave_group(member_id=second.member_id), 5)
+        first.client.send(heartbeat(member_id=first.member_id), 4)
+        broker.disk.fail("append", "*.log", error_number=errno.ENOSPC)
+        first.start_sync()
+        first.client.send(leave_group(member_id=first.member_id), 5)
+        assert await refused(first.client) == ErrorCode.ILLEGAL_GENERATION  # the heartbeat's
+        for each in (first, second):
+            for _ in range(2):
+                assert await refused(each.client) == ErrorCode.NOT_COORDINATOR
+        broker.disk.heal()
+        await settled(broker)
+        assert await first.beat(generation=1) == 0
         second.client.close()
 
     with_broker(scenario)
