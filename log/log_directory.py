@@ -39,6 +39,8 @@ from log.partition_log import PartitionLog
 
 logger = logging.getLogger(__name__)
 
+Each = Callable[[Callable[[PartitionLog], bool], Iterable[PartitionLog]], Iterable[bool]]
+
 LOCK = ".lock"
 META_PROPERTIES = "meta.properties"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
@@ -348,21 +350,24 @@ class LogDirectory:
         """Write what has changed, durable on return. Raises OSError."""
         self.checkpoints.write(self.gather_checkpoints(high_watermarks))
 
-    def close(self, *, clean: bool, high_watermarks: Mapping[TopicPartition, int]) -> bool:
+    def close(
+        self, *, clean: bool, high_watermarks: Mapping[TopicPartition, int], each: Each = map
+    ) -> bool:
         """Close all partitions and give up the lock; True if the next start may trust everything.
 
         First the reserve goes, so that indexes and checkpoints find room on a full disk. Only if
         every partition could be flushed are the checkpoints written, and then, last of all, the
         file that says so. With `clean` False nothing of that is written. A start that did not come
         as far as to open all partitions leaves the checkpoints as they were, and a directory that
-        was clean so.
+        was clean so. `each` may be the `map` of an executor: partitions have nothing in common.
         """
         clean = clean and (self._is_complete or self.was_clean)
         try:
             clean = clean and self._try(self.checkpoints.give_up_reserve)
-            for log in self.logs.values():
-                closed = self._try(log.close)
-                clean = clean and closed and log.recovery_point == log.log_end_offset
+            logs = list(self.logs.values())
+            closed = list(each(lambda log: self._try(log.close), logs))
+            clean = clean and all(closed)
+            clean = clean and all(log.recovery_point == log.log_end_offset for log in logs)
             clean = clean and self._try(lambda: self._write_clean_shutdown(high_watermarks))
         finally:
             self.logs.clear()

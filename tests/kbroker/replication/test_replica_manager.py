@@ -218,6 +218,22 @@ def test_an_orderly_stop_is_trusted_by_the_next_start() -> None:
     assert partition.high_watermark == 2
 
 
+def test_partitions_that_threads_close_are_all_closed_and_one_that_fails_is_told() -> None:
+    for fails in (False, True):
+        home = Home(image=image_of(topic(count=40)))
+        for index in range(40):
+            home.append(b"%d" % index, index=index)
+        if fails:
+            home.disk.fail("flush", "*/t-33/*")
+        assert home.replicas.close(clean=True) is not fails
+        home.disk.heal()
+        again = home.restart(home.disk.crash(random.Random(1)))
+        assert again.directory.was_clean is not fails
+        closed = [index for index in range(40) if index != 33]
+        logs = {index: again.replicas.partition("t", index).log for index in closed}
+        assert all(values_of(logs[index]) == {0: b"%d" % index} for index in closed)
+
+
 def test_a_crash_keeps_what_was_flushed() -> None:
     for seed in range(10):
         home = Home(image=image_of(topic()))
