@@ -33,8 +33,8 @@ def handle(
     version = context.api_version
     order = request.topics
     refused: dict[int, OffsetCommitResponseTopic] = {}
-    topics = _known(context, order, refused)
-    if not topics:
+    known_topics = _known(context, order, refused)
+    if not known_topics:
         return OffsetCommitResponse(topics=[refused[place] for place in sorted(refused)])
     known = OffsetCommitRequest(
         group_id=request.group_id,
@@ -42,13 +42,14 @@ def handle(
         member_id=request.member_id,
         group_instance_id=request.group_instance_id,
         retention_time_ms=request.retention_time_ms,
-        topics=topics,
+        topics=list(known_topics.values()),
     )
 
     def commit(shard: GroupShard, now: Moment) -> Outcome[OffsetCommitResponse]:
         outcome = shard.handle_offset_commit(known, version=version, now=now)
         assert outcome.reply is not None, "a commit waits for nobody"
-        return Outcome(outcome.records, _merge(outcome.reply, order, refused))
+        committed = dict(zip(known_topics, outcome.reply.topics, strict=True))
+        return Outcome(outcome.records, _merge(committed, refused))
 
     return context.services.group_coordinator.write(request.group_id, commit)
 
@@ -57,10 +58,10 @@ def _known(
     context: RequestContext,
     topics: list[OffsetCommitRequestTopic],
     refused: dict[int, OffsetCommitResponseTopic],
-) -> list[OffsetCommitRequestTopic]:
-    """The topics with their partitions that exist; `refused` gets the others, by place."""
+) -> dict[int, OffsetCommitRequestTopic]:
+    """The topics with their partitions that exist, by place; `refused` gets the others."""
     image = context.services.metadata.image
-    known = []
+    known = {}
     for place, topic in enumerate(topics):
         by_id = context.api_version >= TOPIC_IDS_SINCE
         found = image.topics.get(topic.topic_id) if by_id else image.topic_by_name(topic.name)
@@ -86,41 +87,26 @@ def _known(
                 ],
             )
         if found is not None and len(missing) < len(topic.partitions):
-            known.append(
-                OffsetCommitRequestTopic(
-                    name=found.name,
-                    topic_id=found.topic_id,
-                    partitions=[
-                        each
-                        for each in topic.partitions
-                        if each.partition_index in found.partitions
-                    ],
-                )
+            known[place] = OffsetCommitRequestTopic(
+                name=found.name,
+                topic_id=found.topic_id,
+                partitions=[
+                    each for each in topic.partitions if each.partition_index in found.partitions
+                ],
             )
     return known
 
 
 def _merge(
-    response: OffsetCommitResponse,
-    order: list[OffsetCommitRequestTopic],
-    refused: dict[int, OffsetCommitResponseTopic],
+    committed: dict[int, OffsetCommitResponseTopic], refused: dict[int, OffsetCommitResponseTopic]
 ) -> OffsetCommitResponse:
-    """Put what was refused where the client expects it: with its topic."""
-    if not refused:
-        return response
-    committed = {topic.topic_id: topic for topic in response.topics}
-    committed_names = {topic.name: topic for topic in response.topics}
+    """Put what was refused where the client expects it: with its topic, in the order asked."""
     topics = []
-    for place, asked in enumerate(order):
-        answer = committed.get(asked.topic_id) or committed_names.get(asked.name)
-        failed = refused.get(place)
-        if failed is None:
-            assert answer is not None, "a topic is committed or refused"
-            topics.append(answer)
-            continue
-        if answer is not None:
-            failed.partitions.extend(answer.partitions)
-        topics.append(failed)
+    for place in sorted(committed.keys() | refused.keys()):
+        parts = [each[place] for each in (refused, committed) if place in each]
+        topic = parts[0]
+        topic.partitions = [partition for part in parts for partition in part.partitions]
+        topics.append(topic)
     return OffsetCommitResponse(topics=topics)
 
 

@@ -33,14 +33,14 @@ def handle(
         found = image.topic_by_name(topic.name)
         partitions = frozenset(found.partitions) if found is not None else frozenset()
         there = [each for each in topic.partitions if each.partition_index in partitions]
-        refused[topic.name] = [
+        refused.setdefault(topic.name, []).extend(
             OffsetDeleteResponsePartition(
                 partition_index=each.partition_index,
                 error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
             )
             for each in topic.partitions
             if each.partition_index not in partitions
-        ]
+        )
         if there:
             known.append(OffsetDeleteRequestTopic(name=topic.name, partitions=there))
     asked = OffsetDeleteRequest(group_id=request.group_id, topics=known)
@@ -62,7 +62,9 @@ def _merge(
     """
     if response.error_code:
         return response
-    deleted = {topic.name: topic.partitions for topic in response.topics}
+    deleted: dict[str, list[OffsetDeleteResponsePartition]] = {}
+    for topic in response.topics:
+        deleted.setdefault(topic.name, []).extend(topic.partitions)
     return OffsetDeleteResponse(
         error_code=ErrorCode.NONE,
         topics=[

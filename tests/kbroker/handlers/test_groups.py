@@ -321,6 +321,24 @@ def test_a_group_must_have_a_name() -> None:
     with_broker(scenario)
 
 
+def test_offsets_of_a_topic_named_twice_are_deleted_and_answered_all() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await coordinated(client, partitions=2)
+        await client.ask(offset_commit(target, 8, group="simple"), 8)
+        request = offset_delete(None, 0, group="simple")
+        for index in (1, 7):
+            request.topics += offset_delete(None, 0, partition=index).topics
+        answer = await client.ask(request, 0)
+        (topic,) = answer.topics
+        assert sorted((each.partition_index, each.error_code) for each in topic.partitions) == [
+            (0, 0),
+            (1, 0),
+            (7, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+        ]
+
+    with_broker(scenario)
+
+
 def test_the_protocol_must_be_named_since_version_5_of_sync() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         await coordinated(client)

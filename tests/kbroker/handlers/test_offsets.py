@@ -120,6 +120,26 @@ def test_known_and_unknown_partitions_are_answered_one_by_one(version: int) -> N
     with_broker(scenario)
 
 
+def test_a_topic_named_twice_is_answered_for_each_of_its_partitions() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await a_group(client, partitions=2)
+        request = offset_commit(target, 8)
+        request.topics = [
+            OffsetCommitRequestTopic(name=name, partitions=[place(index)])
+            for name, index in (("t", 0), ("nowhere", 0), ("t", 1), ("t", 2))
+        ]
+        answer = await client.ask(request, 8)
+        told = [
+            (topic.name, each.partition_index, each.error_code)
+            for topic in answer.topics
+            for each in topic.partitions
+        ]
+        unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        assert told == [("t", 0, 0), ("nowhere", 0, unknown), ("t", 1, 0), ("t", 2, unknown)]
+
+    with_broker(scenario)
+
+
 def test_metadata_that_is_too_long_is_refused_and_the_rest_committed() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = await a_group(client, partitions=2)
