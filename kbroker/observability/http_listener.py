@@ -60,6 +60,18 @@ class HttpListener:
         found = self._server.sockets[0].getsockname()
         self.address = (str(found[0]), int(found[1]))
 
+    def make_room(self) -> bool:
+        """Whether one more may come. Who has kept the listener waiting longest makes room, so that
+        idle and slow clients do not keep probes out."""
+        if len(self.connections) < MAX_CONNECTIONS:
+            return True
+        for connection in self.connections:
+            if not connection.is_busy:
+                del self.connections[connection]
+                connection.abort()
+                return True
+        return False
+
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
@@ -75,7 +87,7 @@ class HttpConnection(asyncio.Protocol):
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._request: h11.Request | None = None
         self._body_bytes = 0
-        self._busy = False  # an answer is being made, or taken
+        self.is_busy = False  # an answer is being made, or taken
         self._writing_paused = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -84,7 +96,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=0)
-        if len(self._listener.connections) >= MAX_CONNECTIONS:
+        if not self._listener.make_room():
             self._transport.abort()
             return
         self._listener.connections[self] = None
@@ -106,7 +118,7 @@ class HttpConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        if self._busy and self._http.our_state is not h11.SEND_BODY:
+        if self.is_busy and self._http.our_state is not h11.SEND_BODY:
             self._taken()
 
     def abort(self) -> None:
@@ -116,7 +128,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _proceed(self) -> None:
         """Take up what has arrived, up to the end of one request."""
-        while not self._busy and not self._transport.is_closing():
+        while not self.is_busy and not self._transport.is_closing():
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
@@ -142,7 +154,7 @@ class HttpConnection(asyncio.Protocol):
     def _begin(self) -> None:
         request = self._request
         assert request is not None, "a request's end follows its head"
-        self._busy = True
+        self.is_busy = True
         self._transport.pause_reading()
         self._arm(TAKE_TIMEOUT_S)
         path = request.target.decode("ascii", "replace").partition("?")[0]
@@ -185,19 +197,22 @@ class HttpConnection(asyncio.Protocol):
 
     def _taken(self) -> None:
         """The client has the whole answer: hang up, or go on with its next request."""
-        self._busy = False
+        self.is_busy = False
         self._request = None
         if self._http.our_state is h11.MUST_CLOSE or self._http.their_state is not h11.DONE:
             self._transport.close()
             return
         self._http.start_next_cycle()
+        if self in self._listener.connections:
+            del self._listener.connections[self]
+            self._listener.connections[self] = None  # behind all that have waited for longer
         self._arm(IDLE_TIMEOUT_S)
         self._transport.resume_reading()
         self._listener.loop.call_soon(self._proceed)
 
     def _refuse(self, status: int) -> None:
         """What was sent is no request of ours: say so where that is possible, and hang up."""
-        self._busy = True
+        self.is_busy = True
         self._arm(TAKE_TIMEOUT_S)
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = b"this is no request that is served here\n"

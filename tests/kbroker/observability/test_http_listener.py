@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -171,18 +172,35 @@ def test_who_does_not_take_an_answer_is_hung_up_on_in_time() -> None:
     serve(scenario)
 
 
-def test_one_connection_too_many_is_refused() -> None:
+def test_who_has_asked_nothing_for_longest_makes_room_for_one_connection_too_many() -> None:
     async def scenario(site: Site) -> None:
         held = [await site.connect() for _ in range(MAX_CONNECTIONS)]
         while len(site.listener.connections) < MAX_CONNECTIONS:
             await asyncio.sleep(0)
+        held[0][1].write(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        await held[0][0].readuntil(b"hello")
+        held[1][1].write(b"GET /hel")
+        assert (await site.ask(b"GET /hello HTTP/1.1\r\n" + CLOSE))[0] == 200
+        with contextlib.suppress(ConnectionResetError):
+            assert await held[1][0].read() == b"", "slow, and the oldest"
+        held[0][1].write(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        await held[0][0].readuntil(b"hello")
+        for _, each in held:
+            each.close()
+
+    serve(scenario)
+
+
+def test_where_all_are_being_answered_one_more_is_refused() -> None:
+    async def scenario(site: Site) -> None:
+        held = [await site.connect() for _ in range(MAX_CONNECTIONS)]
+        while len(site.listener.connections) < MAX_CONNECTIONS:
+            await asyncio.sleep(0)
+        for connection in site.listener.connections:
+            connection.is_busy = True
         reader, writer = await site.connect()
         assert await reader.read() == b""
         writer.close()
-        held.pop()[1].close()
-        while len(site.listener.connections) == MAX_CONNECTIONS:
-            await asyncio.sleep(0)
-        assert (await site.ask(b"GET /hello HTTP/1.1\r\n" + CLOSE))[0] == 200
         for _, each in held:
             each.close()
 
