@@ -34,12 +34,14 @@ class ConnectionQuotas:
         self._config = config
         self._system_limit = system_limit
         self._by_address: dict[str, int] = {}
-        self._overrides: Mapping[str, int] = {}
+        self._overrides: dict[str, int] = {}
         self._overrides_text = ""
+        self._names: Mapping[str, int] = {}  # of the overrides, not looked up yet
 
     def admit(self, host: str) -> bool:
         """Whether one more connection from `host` may stay; if so, `release` ends it."""
         config = self._config()
+        self._follow(config.max_connections_per_ip_overrides)
         address = _address(host)
         count = self._by_address.get(address, 0)
         most = self._overrides.get(address, config.max_connections_per_ip)
@@ -75,21 +77,39 @@ class ConnectionQuotas:
             del self._by_address[address]
 
     async def resolve(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look up the names in `max.connections.per.ip.overrides`, where that has changed. One
-        that cannot be found is told, and has no effect."""
-        text = self._config().max_connections_per_ip_overrides
-        if text == self._overrides_text:
-            return
-        found: dict[str, int] = {}
-        for host, most in parse_overrides(text).items():
+        """Look up the names in `max.connections.per.ip.overrides`, where that has changed; what is
+        set for an address counts at once, and first. A name that cannot be found is told, and has
+        no effect.
+        """
+        self._follow(self._config().max_connections_per_ip_overrides)
+        names, self._names = self._names, {}
+        overrides = self._overrides
+        for host, most in names.items():
             try:
                 addresses = await loop.getaddrinfo(host, None)
             except OSError as error:
                 logger.warning("max.connections.per.ip.overrides: %s: %s", host, error)
                 continue
             for *_, address in addresses:
-                found[_address(str(address[0]))] = most
-        self._overrides, self._overrides_text = found, text
+                overrides.setdefault(_address(str(address[0])), most)
+
+    def _follow(self, text: str) -> None:
+        if text == self._overrides_text:
+            return
+        self._overrides_text = text
+        found = parse_overrides(text)
+        self._names = {host: most for host, most in found.items() if not _is_address(host)}
+        self._overrides = {
+            _address(host): most for host, most in found.items() if host not in self._names
+        }
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _address(host: str) -> str:

@@ -100,7 +100,8 @@ class BrokerConfig(LogKeys, CoordinatorKeys):
         default="",
         valid=OVERRIDES,
         update=CLUSTER_WIDE,
-        doc="Addresses, or names of hosts, that have a limit of their own.",
+        doc="Addresses, or names of hosts, that have a limit of their own. A name that is set while"
+        " the broker runs is looked up within a sixteenth of connections.max.idle.ms.",
     )
     connections_max_idle_ms: int = long(
         "connections.max.idle.ms",

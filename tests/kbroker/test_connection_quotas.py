@@ -72,8 +72,15 @@ def test_an_override_holds_for_its_host_by_address_or_name() -> None:
 def test_limits_change_while_the_broker_runs() -> None:
     found, running_config = quotas(max_connections="1")
     assert found.admit("10.0.0.1")
-    changed = {"max.connections": "2", "max.connections.per.ip.overrides": "10.0.0.2:0"}
+    overrides = "10.0.0.2:0,barred:0,10.0.0.4:1"
+    changed = {"max.connections": "3", "max.connections.per.ip.overrides": overrides}
     running_config.take(every_broker=changed, this_broker={})
-    asyncio.run(found.resolve(Names()))  # type: ignore[arg-type]
-    assert not found.admit("10.0.0.2")
-    assert found.admit("10.0.0.1")
+    assert not found.admit("10.0.0.2"), "at once"
+    assert found.admit("10.0.0.3"), "until its name is looked up"
+    names = Names(barred="10.0.0.3", **{"10.0.0.4": "10.0.0.5"})
+    asyncio.run(found.resolve(names))  # type: ignore[arg-type]
+    assert not found.admit("10.0.0.3")
+    assert found.admit("10.0.0.4")
+    found.release("10.0.0.4")
+    running_config.take(every_broker={"max.connections": "3"}, this_broker={})
+    assert found.admit("10.0.0.3")
