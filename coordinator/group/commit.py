@@ -48,8 +48,6 @@ def check_may_commit(
         raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
     if generation < 0 and group.state is GroupState.EMPTY:
         return
-    if generation < 0 and not request.member_id and request.group_instance_id is None:
-        raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID)
     group.require_member(request.member_id, request.group_instance_id)
     if generation != group.generation:
         raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
@@ -72,7 +70,7 @@ def commit_offsets(
         for each in topic.partitions:
             metadata = each.committed_metadata or ""
             code = ErrorCode.NONE
-            if len(metadata) > max_metadata_bytes:
+            if _length(metadata) > max_metadata_bytes:
                 code = ErrorCode.OFFSET_METADATA_TOO_LARGE
             else:
                 key = OffsetCommitKey(
@@ -94,6 +92,11 @@ def commit_offsets(
             OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=answers)
         )
     return Outcome(tuple(records), response)
+
+
+def _length(metadata: str) -> int:
+    """As Java counts what `offset.metadata.max.bytes` limits: in units of UTF-16."""
+    return len(metadata.encode("utf-16-le")) // 2
 
 
 def delete_offsets(

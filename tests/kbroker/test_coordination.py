@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+from collections.abc import Callable
 
 import pytest
 
@@ -268,6 +269,112 @@ def test_a_new_leader_epoch_makes_the_shard_anew() -> None:
         other.client.close()
 
     with_broker(scenario)
+
+
+def test_while_partitions_are_loaded_no_group_is_sent_elsewhere_and_none_is_listed() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        groups = await one_group_in_each_partition(broker, client)
+        coordinator = broker.broker.services.group_coordinator
+        led_anew(broker)
+        turns = 0
+        while not coordinator.is_loaded:
+            codes = {code_of(lambda name=name: coordinator.read(name, str)) for name in groups}
+            if ErrorCode.COORDINATOR_LOAD_IN_PROGRESS in codes:
+                turns += 1
+                assert codes <= {0, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS}
+                listed = code_of(lambda: coordinator.read_all(str, len))  # type: ignore[type-var]
+                assert listed == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+            await asyncio.sleep(0)
+        assert turns >= len(groups)
+
+    with_broker(scenario)
+
+
+def test_a_partition_that_is_gone_when_it_is_loaded_is_not_served() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        (group,) = await one_group_in_each_partition(broker, client, count=1)
+        coordinator = broker.broker.services.group_coordinator
+        led_anew(broker)
+        loading = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        while code_of(lambda: coordinator.read(group, str)) != loading:
+            await asyncio.sleep(0)
+        broker.broker.replicas.partition(GROUP_TOPIC, 0).stop(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        while (code := code_of(lambda: coordinator.read(group, str))) == loading:
+            await asyncio.sleep(0)
+        assert code == ErrorCode.NOT_COORDINATOR
+
+    with_broker(scenario, offsets_topic_num_partitions="1")
+
+
+def test_expiry_ends_with_the_shard_that_it_began_with() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = Target("t", await client.create("t"))
+        await client.ask(find_coordinator(target, 4), 4)
+        for number in range(3 * GROUPS_TOGETHER):
+            await client.ask(offset_commit(target, 8, group=f"g{number}"), 8)
+        log = broker.broker.replicas.partition(GROUP_TOPIC, 0).log
+        broker.world.clock.time_ms += 60_001
+        before = log.log_end_offset
+        task = asyncio.ensure_future(broker.broker.services.group_coordinator.expire_offsets())
+        await broker.until(lambda: log.log_end_offset > before)
+        before = log.log_end_offset
+        led_anew(broker)
+        await task
+        assert log.log_end_offset == before
+
+    with_broker(scenario, offsets_topic_num_partitions="1", **EXPIRING)
+
+
+def test_offsets_of_a_topic_that_was_deleted_meanwhile_are_forgotten_when_they_are_loaded() -> None:
+    async def scenario() -> None:
+        world = World()
+        async with running(world) as broker:
+            client = await broker.client()
+            target = Target("t", await client.create("t"))
+            await client.ask(find_coordinator(target, 4), 4)
+            await client.ask(offset_commit(target, 8), 8)
+            broker.disk.fail("append", "*.log", error_number=errno.ENOSPC)
+            await client.ask(delete_topics(target, 6), 6)
+            broker.disk.heal()
+            assert await offset_of(client, "g") == 5
+            client.close()
+        async with running(world) as broker:
+            client = await broker.client()
+            assert await offset_of(client, "g") == -1
+            client.close()
+
+    run(scenario)
+
+
+async def one_group_in_each_partition(
+    broker: Running, client: Client, *, count: int = 3
+) -> list[str]:
+    target = Target("t", await client.create("t"))
+    await client.ask(find_coordinator(target, 4), 4)
+    coordinator = broker.broker.services.group_coordinator
+    groups = {coordinator.partition_of(f"g{number}"): f"g{number}" for number in range(50)}
+    assert sorted(groups) == list(range(count))
+    for group in groups.values():
+        await client.ask(offset_commit(target, 8, group=group), 8)
+    return list(groups.values())
+
+
+def led_anew(broker: Running) -> None:
+    """Every partition of the groups has a new leader epoch, and the coordinator is told."""
+    for partition in broker.broker.replicas:
+        if partition.topic == GROUP_TOPIC:
+            record = partition.record
+            partition.apply(dataclasses.replace(record, leader_epoch=record.leader_epoch + 1))
+    broker.broker.services.group_coordinator.leadership_changed()
+
+
+def code_of(operation: Callable[[], object]) -> int:
+    """The error code that the operation raises."""
+    try:
+        operation()
+    except KafkaError as error:
+        return error.code
+    return 0
 
 
 def test_while_groups_are_loaded_heartbeats_are_welcome() -> None:

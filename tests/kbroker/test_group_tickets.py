@@ -104,6 +104,22 @@ def test_everybody_is_answered_when_the_write_is_committed(loop: TurnLoop) -> No
     assert [each.answers for each in told] == [[each] for each in ANSWERS]
 
 
+def test_a_write_that_is_committed_is_timed_no_longer(loop: TurnLoop) -> None:
+    partition, errors = Written(), []
+
+    def as_error(code: ErrorCode) -> ErrorCode:
+        errors.append(code)
+        return code
+
+    wait = CommitWait(
+        [teller(Told().deferred, ANSWER)], as_error=as_error, deadlines=Deadlines(loop)
+    )
+    wait.start(partition, 7, timeout_ms=1000)  # type: ignore[arg-type]
+    partition.waiters[0][1](ErrorCode.NONE)
+    loop.advance(2)
+    assert errors == []
+
+
 def test_a_write_that_fails_is_told_in_the_coordinators_words(loop: TurnLoop) -> None:
     partition, told = started(loop, count=2)
     partition.waiters[0][1](ErrorCode.NOT_LEADER_OR_FOLLOWER)

@@ -113,6 +113,8 @@ def test_an_earlier_deadline_takes_the_timer_over(world: World) -> None:
     world.due_in(100)
     world.loop.advance(0.2)
     assert len(world.rang) == 1
+    world.loop.advance(1)
+    assert (len(world.rang), world.early_count) == (1, 0), "the first is forgotten"
 
 
 def test_heartbeats_do_not_touch_the_timer(world: World) -> None:

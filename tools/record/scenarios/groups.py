@@ -90,6 +90,8 @@ def commit_values(kafka: Player) -> None:
         ("the largest offset", 2**63 - 1, -1, ""),
         ("4096 characters", 5, -1, "x" * 4096),
         ("4097 characters", 6, -1, "x" * 4097),
+        ("2048 characters of two units", 5, -1, "\U0001f600" * 2048),
+        ("2049 characters of two units", 6, -1, "\U0001f600" * 2049),
         ("offset -1", -1, -1, ""),
         ("offset -2", -2, -1, ""),
         ("epoch -2", 8, -2, ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coordinator.group.classic.group import ClassicGroup, GroupState
 from coordinator.group.classic.leave import leave_group
 from coordinator.group.settings import GroupSettings
+from coordinator.group.timers import TimerKey, TimerKind
 from coordinator.group.turn import Turn
 from tests.coordinator.group.groups import new_member, new_turn, stable_group
 from wire.errors import ErrorCode
@@ -49,7 +50,9 @@ def test_nobody_leaving_changes_nothing() -> None:
 def test_a_pending_member_goes_without_a_rebalance_of_an_empty_group() -> None:
     group, turn = stable_group(), new_turn()
     group.pending_members["p"] = None
+    turn.timers.schedule(TimerKey(TimerKind.SESSION, group.group_id, "p"), 1)
     assert leave(group, turn, ("p", None)) == [NONE]
+    assert len(turn.timers) == 0, "the group may go, and takes no timers along"
     assert group.state is GroupState.EMPTY
     assert turn.records == []
 
