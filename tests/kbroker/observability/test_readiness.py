@@ -176,3 +176,24 @@ def test_a_disk_that_hangs_is_asked_once_and_keeps_nobody_waiting() -> None:
         assert await readiness.reasons() == []
 
     run_scenario(scenario)
+
+
+def test_a_broker_that_is_told_to_stop_while_the_disk_is_asked_is_not_ready() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, MovableLoop)
+        release = threading.Event()
+
+        def hang() -> None:
+            release.wait(60)
+
+        readiness = Readiness(loop, hang)
+        told: list[str] = []
+        readiness.known_reasons = lambda: list(told)  # type: ignore[method-assign]
+        question = asyncio.ensure_future(readiness.reasons())
+        await asyncio.sleep(0)
+        told.append("the broker is stopping")
+        release.set()
+        assert await question == ["the broker is stopping"]
+
+    run_scenario(scenario)
