@@ -87,3 +87,22 @@ class SlowStore(BreakingStore):
     ) -> TransactionResult:
         await asyncio.sleep(0)
         return await super().transact(compares, then, otherwise)
+
+
+class MeddledStore(SlowStore):
+    """Before the transaction of this number, counted from 0, somebody else does something."""
+
+    def __init__(
+        self, store: MemoryStore, number: int, meddle: Callable[[], Awaitable[object]]
+    ) -> None:
+        super().__init__(store)
+        self._number = number
+        self._meddle = meddle
+
+    async def transact(
+        self, compares: Sequence, then: Sequence, otherwise: Sequence = ()
+    ) -> TransactionResult:
+        self._number -= 1
+        if self._number == -1:
+            await self._meddle()
+        return await super().transact(compares, then, otherwise)

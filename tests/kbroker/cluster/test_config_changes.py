@@ -13,6 +13,7 @@ from kbroker.cluster.memory_store import MemoryStore
 from kbroker.cluster.metadata_records import ConfigRecord, decode_config, encode_config
 from kbroker.cluster.metadata_store import Put
 from tests.kbroker.broker_harness import run
+from tests.kbroker.cluster.controller_harness import MeddledStore
 from wire.errors import ErrorCode, KafkaError
 
 KEYS = Keys("test")
@@ -59,6 +60,30 @@ def test_a_change_starts_from_what_others_have_set() -> None:
         assert kv is not None
         assert decode_config(kv.value).configs == {"theirs": "1", "ours": "2"}
         assert seen == [{"theirs": "1"}]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("before", [{}, {"old": "1"}])
+def test_what_others_set_between_our_reading_and_our_writing_is_not_lost(
+    before: dict[str, str],
+) -> None:
+    async def scenario() -> None:
+        store = MemoryStore(random.Random(1))
+        controller = await controller_on(store)
+        key = KEYS.broker_config(None)
+        await controller.change_configs(key, lambda _: before)
+
+        async def others() -> None:
+            await controller.change_configs(key, lambda now: {**now, "theirs": "1"})
+
+        meddled = Controller(MeddledStore(store, 0, others), "test", 1, random.Random(1))
+        meddled._term.epoch = controller.epoch
+        revision = await meddled.change_configs(key, lambda now: {**now, "ours": "2"})
+        kv = await store.get(key)
+        assert kv is not None
+        assert decode_config(kv.value).configs == {**before, "theirs": "1", "ours": "2"}
+        assert kv.mod_revision == revision
 
     run(scenario)
 

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from kbroker.cluster.controller import Controller
 from kbroker.cluster.memory_store import MemoryStore
 from kbroker.cluster.metadata_image import MetadataImage
+from kbroker.cluster.metadata_store import Delete, Put
 from kbroker.cluster.topic_creation import NewTopic
 from kbroker.cluster.topic_growth import GrownTopic, TopicGrowth
 from tests.kbroker.cluster.controller_harness import (
     BreakingStore,
     BrokenError,
+    MeddledStore,
     SlowStore,
     controller_of,
     create,
@@ -209,5 +211,79 @@ def test_a_growth_and_a_deletion_leave_a_topic_or_none() -> None:
         successor = controller_of(store)
         await start(successor)
         assert not (await store.list(successor.keys.all_partitions)).items
+
+    run(scenario)
+
+
+GROWTH_TRANSACTIONS = 3
+"""Of a growth by 298 partitions."""
+
+
+@pytest.mark.parametrize("number", range(GROWTH_TRANSACTIONS + 1))
+def test_nothing_is_left_of_a_topic_deleted_between_two_writes_of_its_growth(number: int) -> None:
+    async def scenario(store: MemoryStore) -> None:
+        controller = controller_of(store)
+        await start(controller)
+        topic = await create(controller, NewTopic("t", 2))
+        growing = controller_of(
+            MeddledStore(store, number, lambda: controller.delete_topic(topic.topic_id))
+        )
+        growing._term.epoch = controller.epoch
+        (answer,) = await growing.create_partitions([TopicGrowth("t", 300)])
+        if number == GROWTH_TRANSACTIONS:
+            assert isinstance(answer, GrownTopic), "it was over by then"
+            return
+        assert isinstance(answer, KafkaError)
+        assert answer.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        left = [kv.key for kv in (await store.list(controller.keys.prefix)).items]
+        topic_keys = (controller.keys.all_partitions, controller.keys.topics)
+        # Batches written ahead of the deletion went with it, and none was written behind it.
+        assert not [key for key in left if key.startswith(topic_keys)]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("number", range(GROWTH_TRANSACTIONS))
+def test_settings_changed_between_two_writes_of_a_growth_hold_for_all_partitions(
+    number: int,
+) -> None:
+    async def scenario(store: MemoryStore) -> None:
+        controller = controller_of(store)
+        await start(controller)
+        topic = await create(controller, NewTopic("t", 2))
+        changed = {"min.insync.replicas": "2", "retention.ms": "1"}
+        growing = controller_of(
+            MeddledStore(
+                store, number, lambda: controller.set_topic_configs(topic.topic_id, changed)
+            )
+        )
+        growing._term.epoch = controller.epoch
+        await grow(growing, "t", 300)
+        found = (await read(store, controller)).topics[topic.topic_id]
+        assert len(found.partitions) == 300
+        assert found.configs == changed
+        assert {each.min_isr for each in found.partitions.values()} == {2}
+
+    run(scenario)
+
+
+def test_a_broker_that_left_before_the_last_write_is_in_sync_with_nothing() -> None:
+    async def scenario(store: MemoryStore) -> None:
+        controller = controller_of(store)
+        await start(controller)
+        topic = await create(controller, NewTopic("t", 2))
+        key = controller.keys.broker(0)
+        registered = await store.get(key)
+        assert registered is not None
+
+        async def another_life() -> None:
+            await store.transact([], [Delete(key)])
+            await store.transact([], [Put(key, registered.value)])
+
+        growing = controller_of(MeddledStore(store, GROWTH_TRANSACTIONS - 1, another_life))
+        growing._term.epoch = controller.epoch
+        (answer,) = await growing.create_partitions([TopicGrowth("t", 300)])
+        assert isinstance(answer, KafkaError)
+        assert len((await read(store, controller)).topics[topic.topic_id].partitions) == 2
 
     run(scenario)
