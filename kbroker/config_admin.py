@@ -156,6 +156,7 @@ class ConfigAdmin:
             case ResourceType.BROKER_LOGGER if not change.replaces:
                 self._alter_loggers(change, validate_only=validate_only)
             case ResourceType.GROUP:
+                _altered(change, {}, GroupConfig.find)
                 if not change.name:
                     raise _invalid("Default group resources are not allowed.")
                 await self._alter_record(
@@ -166,6 +167,7 @@ class ConfigAdmin:
                     validate_only=validate_only,
                 )
             case ResourceType.CLIENT_METRICS:
+                _altered(change, {}, _no_lists)
                 if not change.name:
                     raise _invalid("Subscription name can't be empty")
                 await self._alter_record(
@@ -179,6 +181,7 @@ class ConfigAdmin:
                 raise _invalid(f"Unknown resource type {change.kind}")
 
     async def _alter_topic(self, change: ResourceChange, *, validate_only: bool) -> None:
+        _altered(change, {}, TopicConfig.find)  # Kafka looks at the operations before the name
         if not change.name:
             raise _invalid("Default topic resources are not allowed.")
         validate_topic_name(change.name)

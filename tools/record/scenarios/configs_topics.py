@@ -193,12 +193,18 @@ def incremental_resources(kafka: Player) -> None:
     kafka.setup_topic("alter-here")
     here, there = (TOPIC, "alter-here"), (TOPIC, "alter-nowhere")
     good, bad = [("segment.ms", SET, "80000")], [("segment.ms", SET, "x")]
+    number = [("segment.ms", APPEND, "1")]
     for title, resources in (
         ("none", []),
         ("unknown", [(there, good)]),
         ("unknown, with a bad value", [(there, bad)]),
         ("empty name", [((TOPIC, ""), good)]),
         ("bad letters", [((TOPIC, "a b"), good)]),
+        ("unknown, append to a number", [(there, number)]),
+        ("empty name, append to a number", [((TOPIC, ""), number)]),
+        ("bad letters, append to a number", [((TOPIC, "a b"), number)]),
+        ("a group without name, append to a number", [((32, ""), number)]),
+        ("metrics without name, append to a number", [((16, ""), number)]),
         ("two topics", [(here, good), (there, good)]),
         ("one good, one bad", [(here, good), ((BROKER, "7"), good)]),
         ("the same topic twice", [(here, good), (here, [("retention.ms", SET, "1")])]),
