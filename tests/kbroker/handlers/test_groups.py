@@ -326,7 +326,7 @@ def test_offsets_of_a_topic_named_twice_are_deleted_and_answered_all() -> None:
         target = await coordinated(client, partitions=2)
         await client.ask(offset_commit(target, 8, group="simple"), 8)
         request = offset_delete(None, 0, group="simple")
-        for index in (1, 7):
+        for index in (7, 1):
             request.topics += offset_delete(None, 0, partition=index).topics
         answer = await client.ask(request, 0)
         (topic,) = answer.topics
