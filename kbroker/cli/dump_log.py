@@ -104,6 +104,7 @@ def dump(path: str, wanted: Wanted, printer: Printer, advance: Advance = ignore)
     """Print one file. Damage, OSError."""
     name = os.path.basename(path)
     if not is_file(name):
+        os.stat(path)
         raise Damage("not a file of a data directory, by its name")
     data = map_file(path)
     printer.start(path)

@@ -42,12 +42,14 @@ def test_damage_is_one_line_and_status_1_and_the_rest_is_shown(tmp_path: Path, c
     bad, good = tmp_path / NAME, tmp_path / "00000000000000000001.log"
     bad.write_bytes(BATCH + BATCH[:65])
     good.write_bytes(BATCH)
-    assert main(["dump-log", str(bad), str(good), str(tmp_path / "no.log"), "/etc/passwd"]) == 1
+    others = [str(tmp_path / "no.log"), str(tmp_path / "orders-7"), "/etc/passwd"]
+    assert main(["dump-log", str(bad), str(good), *others]) == 1
     shown = capsys.readouterr()
     assert shown.out.count("at 0: offsets 0 to 0") == 2
     assert shown.err.splitlines() == [
         f"kbroker: {bad}: at byte {len(BATCH)}: a batch of {len(BATCH)} bytes is cut after 65",
         f"kbroker: cannot read {tmp_path}/no.log: No such file or directory",
+        f"kbroker: cannot read {tmp_path}/orders-7: No such file or directory",
         "kbroker: /etc/passwd: not a file of a data directory, by its name",
     ]
 
