@@ -21,12 +21,13 @@ def _count_nothing(message: Struct, counts: dict[int, int]) -> None:
 
 def _counter(cls: type[Struct]) -> ErrorCounter | None:
     has_code = any(field.name == "error_code" for field in cls.FIELDS)
-    nested: list[tuple[str, bool, ErrorCounter]] = []
+    nested: list[tuple[str, ErrorCounter]] = []
     for field in cls.FIELDS:
         if isinstance(field.element, type):
             counter = _counter(field.element)
             if counter is not None:
-                nested.append((field.name, field.kind == "array", counter))
+                assert field.kind == "array", "Kafka nests error codes in arrays"
+                nested.append((field.name, counter))
     if nested:
         return _nesting(has_code, nested)
     return _count_own if has_code else None
@@ -38,17 +39,12 @@ def _count_own(message: Struct, counts: dict[int, int]) -> None:
         counts[code] = counts.get(code, 0) + 1
 
 
-def _nesting(has_code: bool, nested: list[tuple[str, bool, ErrorCounter]]) -> ErrorCounter:
+def _nesting(has_code: bool, nested: list[tuple[str, ErrorCounter]]) -> ErrorCounter:
     def count(message: Struct, counts: dict[int, int]) -> None:
         if has_code:
             _count_own(message, counts)
-        for name, is_array, count_element in nested:
-            value = getattr(message, name)
-            if not is_array:
-                if value is not None:
-                    count_element(value, counts)
-            elif value:
-                for element in value:
-                    count_element(element, counts)
+        for name, count_element in nested:
+            for element in getattr(message, name) or ():
+                count_element(element, counts)
 
     return count

@@ -320,6 +320,7 @@ def test_names_are_completed(run, topic, environment):
         return [each.removeprefix("plain,") for each in done.stdout.split()]
 
     assert complete(f"kbroker consume {topic[:8]}") == [topic]
+    assert complete(f"kbroker topics describe {topic} {topic[:8]}") == [], "named already"
     assert complete("kbroker consume n", KBROKER_BOOTSTRAP=NOBODY) == []
     assert "dump-log" in complete("kbroker d")
 
