@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from kbroker.config.table import ConfigError, ConfigKey, ConfigTable, integer, strings
+from kbroker.config.table import DISTINCT, ConfigError, ConfigKey, ConfigTable, integer, strings
 from wire.errors import ErrorCode, KafkaError
 
 _LEAST_INTERVAL_MS, _MOST_INTERVAL_MS = 100, 3_600_000
@@ -34,10 +34,13 @@ class ClientMetricsConfig(ConfigTable):
         "interval.ms", default=300_000, doc="How often matching clients would push metrics."
     )
     match: tuple[str, ...] = strings(
-        "match", default=(), doc="Which clients: what they say of themselves=a pattern."
+        "match",
+        default=(),
+        valid=DISTINCT,
+        doc="Which clients: what they say of themselves=a pattern.",
     )
     metrics: tuple[str, ...] = strings(
-        "metrics", default=(), doc="Prefixes of the names of metrics; * for all."
+        "metrics", default=(), valid=DISTINCT, doc="Prefixes of the names of metrics; * for all."
     )
 
     @classmethod

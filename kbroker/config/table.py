@@ -64,14 +64,17 @@ class Validator:
     """A rule on values: `refusal` says why one is refused, or None; `words` documents the rule.
 
     `shown` is what a refusal shows of the value: of a list maybe only the element at fault.
+    `distinct`: of equal elements of a list the first counts, as in Kafka's lists of words.
     """
 
     words: str
     refusal: Callable[[ConfigValue], str | None]
     shown: Callable[[ConfigValue], str | None] = lambda value: render(value)
+    distinct: bool = False
 
 
 ANY = Validator("", lambda value: None)
+DISTINCT = Validator("", lambda value: None, distinct=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class ConfigKey:
     def parse(self, text: str) -> ConfigValue:
         """The value that `text` stands for; ConfigError when it has a wrong type or is refused."""
         value = _PARSERS[self.type](self, text.strip())
+        if self.valid.distinct and isinstance(value, tuple):
+            value = tuple(dict.fromkeys(value))
         self.check(value)
         return value
 
@@ -322,7 +327,7 @@ def some_of(*words: str) -> Validator:
         elements = cast("tuple[str, ...]", value)
         return next((element for element in elements if element not in words), None)
 
-    return Validator(f"any of {listed}", refusal, culprit)
+    return Validator(f"any of {listed}", refusal, culprit, distinct=True)
 
 
 # Parsers, one for each type.

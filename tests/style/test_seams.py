@@ -18,7 +18,11 @@ IMPORTS = {
     "secrets": set(),
     # In log/ only for locks around what a flush or a checkpoint writes in a thread.
     "threading": {"kbroker/flusher.py", "log/checkpoint_writer.py", "log/flushing.py"},
-    "concurrent.futures": {"kbroker/cluster/sqlite.py", "kbroker/cluster/memory_store.py"},
+    "concurrent.futures": {
+        "kbroker/cluster/sqlite.py",
+        "kbroker/cluster/memory_store.py",
+        "kbroker/replication/replica_manager.py",  # closing the logs, when nothing else runs
+    },
     "multiprocessing": set(),
     "subprocess": set(),
     "socket": {"kbroker/cli/health.py"},

@@ -307,6 +307,8 @@ def metrics(kafka: Player) -> None:
     _shown(kafka, "shown", one, contains='"2000"')
     kafka.send("replaced", replace_all((one, {"metrics": "org."})), 2)
     _shown(kafka, "replaced, shown", one, contains='"org."')
+    kafka.send("twice the same", change(one, ("metrics", SET, "org.,com.,org.")), 1)
+    _shown(kafka, "twice the same, shown", one, contains='"org.,com."')
     kafka.send("deleted", change(one, ("metrics", DELETE, None)), 1)
     _shown(kafka, "deleted, shown", one, contains='"metrics", value: ""')
 

@@ -158,6 +158,8 @@ def incremental_lists(kafka: Player) -> None:
         ("append to replicas", ("leader.replication.throttled.replicas", APPEND, "0:1")),
     ):
         kafka.send(title, change(topic, change_of), 1)
+    kafka.send("twice the same", change(topic, (key, SET, "delete,compact,delete")), 1)
+    _shown(kafka, "twice the same, shown", topic, key, contains='"delete,compact"')
 
 
 def incremental_operations(kafka: Player) -> None:
