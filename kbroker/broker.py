@@ -45,6 +45,10 @@ logger = logging.getLogger(__name__)
 
 CLUSTER_NAME = "kbroker"
 
+GROUPS_FIRST_S = 1.0
+"""How long clients are kept waiting for groups that load: ordinary ones are there when the broker
+says that it is ready."""
+
 
 class StartError(Exception):
     """The broker cannot start; the message is one line for the person who started it."""
@@ -164,7 +168,7 @@ class Broker:
             self.running_config, metadata.image, controller=controller, replicas=replicas
         )
         metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator, tasks))
-        await coordinator.load()
+        await coordinator.start(wait_s=GROUPS_FIRST_S)
         dispatcher = Dispatcher(
             self.services,
             spawn=tasks.spawn,

@@ -61,7 +61,7 @@ class GroupCoordinator:
         replicas: ReplicaManager,
         topics: Topics,
         storage_failed: Callable[[OSError], None],
-        spawn: Callable[[Coroutine[None, None, None], str], object],
+        spawn: Callable[[Coroutine[None, None, None], str], asyncio.Task[None]],
     ) -> None:
         """`loop_time` gives seconds that never step back; `spawn` starts a task."""
         self._config = config
@@ -121,6 +121,12 @@ class GroupCoordinator:
                 del self._loading[index]
             if not partition.is_stopped:  # else deleted meanwhile: offsets of a topic that is gone
                 self._loaded(shard, partition)
+
+    async def start(self, *, wait_s: float) -> None:
+        """Load what this broker leads; what takes longer than `wait_s` goes on while others are
+        served, and its groups are told COORDINATOR_LOAD_IN_PROGRESS meanwhile."""
+        loading = self._spawn(self._reload(), "load of groups")
+        await asyncio.wait([loading], timeout=wait_s)
 
     async def _reload(self) -> None:
         """Load what is not there; where that fails, FindCoordinator tries again."""

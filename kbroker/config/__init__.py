@@ -7,7 +7,7 @@
 | `topic_config` | a topic's keys, with the broker's keys as their defaults |
 | `group_config`, `client_metrics_config` | what may be set on a group, on a subscription |
 | `running_config` | the broker's configuration as it holds now, under what was set meanwhile |
-| `describing`, `altering` | the rules of DescribeConfigs, and of the two APIs that change settings |
+| `describing`, `altering` | the rules of DescribeConfigs, and of the APIs that change settings |
 | `loggers` | the levels of loggers, as a resource of those APIs |
 | `ignored_keys` | Kafka's keys that have no meaning here |
 | `connection_values` | values of keys about connections |

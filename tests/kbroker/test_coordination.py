@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from kbroker.coordination import GROUPS_TOGETHER, TOMBSTONES_TOGETHER
+from kbroker.group_replay import RECORDS_TOGETHER
 from kbroker.handlers import HANDLERS
 from tests.kbroker.broker_harness import Client, Running, World, run, running, with_broker
 from tests.kbroker.handlers.group_requests import (
@@ -341,6 +342,32 @@ def test_offsets_of_a_topic_that_was_deleted_meanwhile_are_forgotten_when_they_a
         async with running(world) as broker:
             client = await broker.client()
             assert await offset_of(client, "g") == -1
+            client.close()
+
+    run(scenario)
+
+
+def test_a_broker_serves_others_while_many_groups_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        world = World()
+        async with running(world) as broker:
+            client = await broker.client()
+            target = Target("t", await client.create("t"))
+            await client.ask(find_coordinator(target, 4), 4)
+            for number in range(3 * RECORDS_TOGETHER):
+                client.send(offset_commit(target, 8, group=f"g{number}"), 8)
+            for _ in range(3 * RECORDS_TOGETHER):
+                await client.receive()
+            client.close()
+        monkeypatch.setattr("kbroker.broker.GROUPS_FIRST_S", 0)
+        async with running(world) as broker:
+            coordinator = broker.broker.services.group_coordinator
+            assert not coordinator.is_loaded
+            answer = code_of(lambda: coordinator.read("g0", str))
+            assert answer == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+            await broker.until(lambda: coordinator.is_loaded)
+            client = await broker.client()
+            assert await offset_of(client, "g0") == 5
             client.close()
 
     run(scenario)
