@@ -85,10 +85,15 @@ def test_seek(client: Client, reference: Client, topic: str) -> None:
         assert member.position(0) == len(stream.values)
         member.commit()
         assert member.committed(0) == len(stream.values)
+        member.look()
+        rebalances = member.rebalances
         member.seek(0, 3)
         deadline = Deadline()
         while len(member.received) < 2 * len(stream.values) - 3:
             member.look()
+            assert member.error is None
+            # It would go on from what is committed; but nobody else is in this group.
+            assert member.rebalances == rebalances, "a rebalance has undone the seek"
             deadline.check(f"{len(member.received)} records came")
         assert received_values([member]) == [*stream.values, *stream.values[3:]]
 

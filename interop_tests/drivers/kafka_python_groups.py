@@ -46,9 +46,10 @@ class KafkaPythonMember(ConsumerRebalanceListener):
             receive_message_max_bytes=100_000_000,
             **static,
         )
-        # See POLL_MS: what is known of the topic from the start is nothing new later.
-        self._consumer.partitions_for_topic(topic)
         self._consumer.subscribe([topic], listener=self)
+        # Metadata that comes after the join is news to the leader, who then joins anew: 2.2 loses
+        # what it sought to or did not commit, and see POLL_MS. What it learns before is none.
+        self._consumer.partitions_for_topic(topic)
 
     def on_partitions_revoked(self, revoked: Any) -> None: ...
 
