@@ -203,7 +203,6 @@ def _drop(recovery: Recovery, segments: list[Segment]) -> None:
     """Take out what lies behind a cut, last first, durably before anything is cut."""
     if segments:
         recovery.segments.delete(segments[::-1])
-        recovery.file_system.sync_directory(recovery.directory)
 
 
 def restore_producers(recovery: Recovery, *, end_offset: int) -> None:

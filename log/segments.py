@@ -104,13 +104,16 @@ class Segments:
                 segment.forget()
 
     def delete(self, segments: list[Segment]) -> None:
-        """Take these out in this order and rename their files; `remove_deleted` does the rest.
+        """Take these out in this order and rename their files, durably; `remove_deleted` does the
+        rest.
 
-        The order is from one end of the log inwards: a crash must not leave a hole.
+        The order is from one end of the log inwards, and each is gone for good before the next
+        goes: names reach the disk in any order, and a power cut must not leave a hole.
         """
         for segment in segments:
             slot = self._bases.index(segment.base_offset)
             paths = segment.delete()
+            self._file_system.sync_directory(self._directory)
             self.directory_changes += 1
             self._deleted += [(None, path) for path in paths]
             del self._segments[slot], self._bases[slot]
@@ -123,15 +126,14 @@ class Segments:
     def start_over(self, base_offset: int) -> None:
         """Take out everything, durably, and begin with an empty segment."""
         self.delete(self._segments[::-1])
-        self._file_system.sync_directory(self._directory)
         self.create(base_offset, now_ms=0)
 
     def set_aside(self, base_offset: int) -> None:
         """As `start_over`, but the files are kept beside, where nothing loads or removes them."""
         for segment in self._segments[::-1]:
             segment.set_aside()
+            self._file_system.sync_directory(self._directory)
         self._segments, self._bases, self._warm, self.unflushed = [], [], [], []
-        self._file_system.sync_directory(self._directory)
         self.directory_changes += 1
         self.create(base_offset, now_ms=0)
 

@@ -25,7 +25,7 @@ def cut(
 
     Raises OSError; the log is somewhere between its old and its new end then.
     """
-    end_offset = cut_segments(segments, file_system, directory, offset)
+    end_offset = cut_segments(segments, offset)
     cut_producers(
         segments,
         state,
@@ -37,7 +37,7 @@ def cut(
     return end_offset
 
 
-def cut_segments(segments: Segments, file_system: FileSystem, directory: str, offset: int) -> int:
+def cut_segments(segments: Segments, offset: int) -> int:
     """Cut the files; the new log end.
 
     Whole segments go first, last one first: what a crash leaves is a longer log, without a hole.
@@ -45,7 +45,6 @@ def cut_segments(segments: Segments, file_system: FileSystem, directory: str, of
     gone = [segment for segment in segments if segment.base_offset > offset]
     if gone:
         segments.delete(gone[::-1])
-        file_system.sync_directory(directory)
     active = segments.active
     place = active.place_of(offset)
     if place is None:

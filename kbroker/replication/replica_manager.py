@@ -280,19 +280,21 @@ class ReplicaManager:
     async def apply_retention(self) -> None:
         """Delete segments that are too old or too many, and the files of earlier ones.
 
-        Others have their turn between two partitions, and one that fails does not keep the rest.
+        Others have their turn between a few segments, and a partition that fails does not keep
+        the rest.
         """
         for key in list(self._partitions):
-            partition = self._partitions.get(key)
-            if partition is None:
-                continue
-            now_ms = self._clock.now_ms()
-            try:
-                partition.log.apply_retention(now_ms, partition.high_watermark)
-                partition.log.remove_deleted_files(now_ms)
-            except OSError as error:
-                self._on_storage_error(error)
-            await asyncio.sleep(0)
+            while (partition := self._partitions.get(key)) is not None:
+                now_ms = self._clock.now_ms()
+                try:
+                    retired = partition.log.apply_retention(now_ms, partition.high_watermark)
+                    partition.log.remove_deleted_files(now_ms)
+                except OSError as error:
+                    self._on_storage_error(error)
+                    break
+                await asyncio.sleep(0)
+                if not retired:
+                    break
 
     def flush_overdue(self) -> None:
         """Arm a flush where `flush.ms` has passed since the last one (page-cache durability)."""
