@@ -56,7 +56,7 @@ def test_go_on(client: Client, reference: Client, topic: str) -> None:
     stream.flow()
     with client.member(group, topic) as first:
         wait_for_values([first], stream.values)
-        wait_for_commits(reference, group, topic, 1)
+    wait_for_commits(reference, group, topic, 1)
     stream.flow()
     with client.member(group, topic, reset="latest") as second:
         wait_for_values([first, second], stream.values)
@@ -106,7 +106,7 @@ def test_hand_over(client: Client, reference: Client, topic: str) -> None:
         stream.flow()
         with each.member(group, topic) as member:
             wait_for_values([member], stream.values[-8:])
-            wait_for_commits(reference, group, topic, 1)
+        wait_for_commits(reference, group, topic, 1)
         assert received_values([member]) == stream.values[-8:]
 
 

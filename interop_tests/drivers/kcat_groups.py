@@ -1,5 +1,10 @@
 """kcat as a member of a group: `kcat -G` (see kcat.py). It commits by itself, and leaves when it is
-interrupted."""
+interrupted.
+
+It commits every five seconds, when partitions are taken from it, and as it leaves. The interval
+cannot be set: kcat looks for a setting among the topic's first, and there is an old
+auto.commit.interval.ms, which has no effect here.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +92,7 @@ class KcatMember:
         return sorted(self._assigned)
 
     def commit(self) -> None:
-        """It does so itself, every 100 ms."""
+        """It does so itself."""
 
     def close(self) -> None:
         self._process.terminate()
@@ -103,8 +108,8 @@ def _command(bootstrap: str, group: str, topic: str, options: dict[str, Any]) ->
         "partition.assignment.strategy": options["assignor"],
         "session.timeout.ms": options["session_ms"],
         "heartbeat.interval.ms": options["heartbeat_ms"],
-        # It always commits, but who is killed in time does not.
-        "auto.commit.interval.ms": 100 if options["commits"] else 600_000,
+        # Where it notes no offsets, it has none to commit.
+        "enable.auto.offset.store": "true" if options["commits"] else "false",
         "reconnect.backoff.max.ms": 500,
     }
     if options["instance"]:
