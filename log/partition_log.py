@@ -32,9 +32,6 @@ from wire.records.file_slice import FileSlice
 
 __all__ = ["AppendResult", "PartitionLog"]
 
-RETIRED_TOGETHER = 8
-"""Segments that one call of `apply_retention` deletes; the broker serves others in between."""
-
 
 class PartitionLog:
     """Mutable. Invariants: log start <= log end, recovery point <= log end.
@@ -400,10 +397,9 @@ class PartitionLog:
             self.producer_state.on_log_start(offset)
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> int:
-        """Delete segments that are too old, too much, or below the log start; how many.
+        """Delete a few segments that are too old, too much, or below the log start; how many.
 
-        At most `RETIRED_TOGETHER`, the oldest ones: each waits for the disk. Their files are
-        renamed; `remove_deleted_files` removes them. Raises OSError.
+        Their files are renamed; `remove_deleted_files` removes them. Raises OSError.
         """
         self._writer.check()
         self.producer_state.remove_expired(now_ms)
@@ -414,7 +410,7 @@ class PartitionLog:
             log_end_offset=self.log_end_offset,
             high_watermark=high_watermark,
             now_ms=now_ms,
-        )[:RETIRED_TOGETHER]
+        )
         if not old:
             return 0
         if old[-1] is self.segments.active:

@@ -16,6 +16,9 @@ from log.segment import Segment
 FAR_FUTURE_MS = 24 * 3600 * 1000
 """A record this far ahead of the clock says nothing about its age: its file's time does."""
 
+RETIRED_TOGETHER = 8
+"""Each segment that is deleted waits for the disk: after so many, others have their turn."""
+
 
 class RetentionFacts(Protocol):
     """What retention asks of a segment. Only what decides is asked: the times may cost a read.
@@ -66,7 +69,7 @@ def old_segments(
     high_watermark: int,
     now_ms: int,
 ) -> list[Segment]:
-    """The segments that go, oldest first; see `plan_retention`."""
+    """The segments that go now, oldest first; see `plan_retention`."""
     listed = list(segments)
     ends = [segment.base_offset for segment in listed[1:]] + [log_end_offset]
     facts = [SegmentFacts(*each) for each in zip(listed, ends, strict=True)]
@@ -80,7 +83,7 @@ def old_segments(
         high_watermark=high_watermark,
         now_ms=now_ms,
     )
-    return listed[:count]
+    return listed[: min(count, RETIRED_TOGETHER)]
 
 
 def plan_retention(
