@@ -153,6 +153,8 @@ def test_cooperative(client: Client, reference: Client, shared_topic: str) -> No
             kept = set(first.assigned)
             assert reference.describe_group(group)["protocol"] == "cooperative-sticky"
             stream.flow()
+            # kcat commits as it leaves what it has not printed yet.
+            wait_for_values([first, second], stream.values)
         wait_for_share([first], PARTITIONS, stream)
         assert kept < set(first.assigned)
         wait_for_values([first, second], stream.values)
