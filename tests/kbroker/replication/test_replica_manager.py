@@ -17,6 +17,7 @@ from kbroker.replication.partition import Partition
 from kbroker.replication.replica_manager import ReplicaManager
 from log.log_config import LogConfig
 from log.log_directory import LogDirectory
+from log.retention import RETIRED_TOGETHER
 from simulator.disk import SimulatedDisk
 from tests.kbroker.test_flusher import ManualFlusher
 from tests.log.log_harness import NOW, batch, values_of
@@ -357,9 +358,8 @@ def test_a_partition_that_cannot_be_retired_does_not_keep_the_others() -> None:
     assert [error.errno for error in home.errors] == [errno.ENOSPC]
 
 
-def test_retention_lets_others_run_between_two_partitions() -> None:
-    async def scenario() -> None:
-        home = Home(image=image_of(topic(count=5)))
+def turns_of_others_during_retention(home: Home) -> int:
+    async def scenario() -> int:
         turns = 0
 
         async def other() -> None:
@@ -371,9 +371,26 @@ def test_retention_lets_others_run_between_two_partitions() -> None:
         task = asyncio.create_task(other())
         await home.replicas.apply_retention()
         task.cancel()
-        assert turns >= 5
+        return turns
 
-    asyncio.run(scenario())
+    return asyncio.run(scenario())
+
+
+def test_retention_lets_others_run_between_two_partitions() -> None:
+    assert turns_of_others_during_retention(Home(image=image_of(topic(count=5)))) >= 5
+
+
+def test_many_segments_are_retired_in_one_pass_and_others_run_in_between() -> None:
+    home = Home(image=image_of(topic()))
+    log = home.replicas.partition("t", 0).log
+    log.update_config(LogConfig(segment_bytes=100, retention_bytes=0))
+    count = 4 * RETIRED_TOGETHER
+    for _ in range(count):
+        home.append(b"a")
+    home.flush()
+    assert len(log.segments) == count
+    assert turns_of_others_during_retention(home) >= 4
+    assert (log.log_start_offset, len(log.segments)) == (count, 1)
 
 
 # --- many partitions ---
