@@ -130,9 +130,10 @@ class ConfigAdmin:
 
     async def alter(
         self, changes: Sequence[ResourceChange], *, validate_only: bool
-    ) -> list[KafkaError | None]:
-        """One answer for each resource, in order; each is changed as a whole or not at all."""
-        answers: list[KafkaError | None] = []
+    ) -> list[tuple[ErrorCode, str | None]]:
+        """A code and a message for each resource, in order; each is changed as a whole or not at
+        all."""
+        answers: list[tuple[ErrorCode, str | None]] = []
         named = Counter((each.kind, each.name) for each in changes)
         for change in changes:
             await asyncio.sleep(0)  # others have their turn between two
@@ -142,9 +143,9 @@ class ConfigAdmin:
                 check_alterations(change.alterations)
                 await self._alter(change, validate_only=validate_only)
             except KafkaError as error:
-                answers.append(error)
+                answers.append((error.code, error.detail or None))
             else:
-                answers.append(None)
+                answers.append((ErrorCode.NONE, None))
         return answers
 
     async def _alter(self, change: ResourceChange, *, validate_only: bool) -> None:

@@ -40,12 +40,10 @@ async def _alter(
         for resource in request.resources
     ]
     answers = await context.services.configs.alter(changes, validate_only=request.validate_only)
-    responses = []
-    for resource, error in zip(request.resources, answers, strict=True):
-        if error is None:
-            responses.append(_response(resource, ErrorCode.NONE, None))
-        else:
-            responses.append(_response(resource, error.code, error.detail or None))
+    responses = [
+        _response(resource, code, message)
+        for resource, (code, message) in zip(request.resources, answers, strict=True)
+    ]
     return IncrementalAlterConfigsResponse(throttle_time_ms=0, responses=responses)
 
 
