@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tests.process.history import History, Send, shown
+from simulator.commit_history import Commit
+from simulator.history import History, shown
 from tests.process.raw_client import (
     COMMIT_VERSION,
     FETCH_VERSION,
@@ -131,8 +132,8 @@ class Producer:
             f"{self.name}/{partition}/{number + place}".encode().ljust(size, b".")
             for place in range(1 if self.idempotent else self.chance.randint(1, 3))
         ]
-        for place, value in enumerate(values):
-            self.history.sent(value, Send(self.name, partition, number + place))
+        for value in values:
+            self.history.sent(value, producer=self.name, partition=(TOPIC, partition))
         self.counts[partition] = number + len(values)
         data = batch(
             *values,
@@ -151,29 +152,38 @@ class Committer:
     window: int = 4
     sent: int = 0
     acknowledged: int = 0
-    in_flight: deque[int] = field(default_factory=deque)
+    connections: int = 0
+    in_flight: deque[Commit] = field(default_factory=deque)
     stopped: bool = False
 
     def connect(self, client: RawClient) -> None:
+        """To the next process: it must know what the last one acknowledged."""
         self.client = client
+        self.connections += 1
         self.in_flight.clear()
+        commits = self.history.commits
+        commits.broker_ended()
+        fetch = commits.fetching(GROUP, (TOPIC, 0))
         found = client.committed_offset(GROUP, TOPIC, 0)
-        if not max(self.acknowledged, 0) <= max(found, 0) <= self.sent:
-            self.history.anomalies.append(
-                f"lost-write: offset {self.acknowledged} was committed, {found} is there"
-            )
+        commits.fetched(fetch, None if found < 0 else found)
 
     def send_more(self) -> None:
         while not self.stopped and len(self.in_flight) < self.window:
             self.sent += 1
-            self.in_flight.append(self.sent)
+            session = f"connection {self.connections}"
+            self.in_flight.append(
+                self.history.commits.committing(GROUP, (TOPIC, 0), self.sent, session=session)
+            )
             self.client.send(commit_request(GROUP, TOPIC, 0, self.sent), COMMIT_VERSION)
 
     def take(self, frame: bytes) -> int:
         response = self.client.decode(OffsetCommitResponse, COMMIT_VERSION, frame)
         code = ErrorCode(response.topics[0].partitions[0].error_code)
         assert code == ErrorCode.NONE, code.name
-        self.acknowledged = self.in_flight.popleft()
+        commit = self.in_flight.popleft()
+        self.history.commits.committed(commit)
+        assert commit.offset is not None
+        self.acknowledged = commit.offset
         return 1
 
 
@@ -202,7 +212,7 @@ class Reader:
             next_offset = self.offsets.get(data.partition_index, 0)
             records = [each for each in values_in(data.records) if each[0] >= next_offset]
             if records:
-                self.history.polled(data.partition_index, records)
+                self.history.polled("reader", (TOPIC, data.partition_index), records)
                 self.offsets[data.partition_index] = records[-1][0] + 1
         return 0
 
