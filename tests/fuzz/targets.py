@@ -1,0 +1,28 @@
+"""The table of all targets, by name."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import cache
+
+from tests.fuzz.target import Target
+from tests.fuzz.targets_wire import wire_targets
+
+
+@cache
+def all_targets() -> dict[str, Target]:
+    """Made once: the messages alone are some hundreds."""
+    found: dict[str, Target] = {}
+    for target in (*wire_targets(),):
+        assert target.name not in found, target.name
+        found[target.name] = target
+    return found
+
+
+def matching(pattern: str | None) -> list[Target]:
+    """Those whose name matches, with the wildcards of a shell; all of them for None."""
+    return [
+        target
+        for name, target in all_targets().items()
+        if pattern is None or fnmatchcase(name, pattern)
+    ]
