@@ -1,0 +1,136 @@
+"""A client in a simulation: our own messages over one asyncio connection, any number in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from wire.errors import WireError
+from wire.frame import read_response, request_frame
+from wire.schema import Request, Response
+
+ResponseT = TypeVar("ResponseT", bound=Response)
+_LENGTH = struct.Struct(">i")
+
+
+class ConnectionGoneError(Exception):
+    """The broker hung up, could not be reached, or did not answer in time: the outcome of what was
+    in flight is unknown."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    correlation_id: int
+    version: int
+    cls: type[Response]
+    done: asyncio.Future[Response]
+    timer: asyncio.TimerHandle
+
+
+class WireClient(asyncio.Protocol):
+    """One connection. Mutable; once it is gone, every request ends with ConnectionGoneError."""
+
+    def __init__(self, client_id: str, timeout_s: float) -> None:
+        self.is_open = False
+        self._client_id = client_id
+        self._timeout_s = timeout_s
+        self._waiting: deque[_Waiting] = deque()
+        self._buffer = bytearray()
+        self._sent = 0
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._waiting)
+
+    def send(
+        self, request: Request, version: int, cls: type[ResponseT], timeout_s: float | None = None
+    ) -> asyncio.Future[ResponseT]:
+        """Send it now; the future is its answer. Answers come in the order of the requests."""
+        done: asyncio.Future[ResponseT] = self._loop.create_future()
+        if not self.is_open:
+            done.set_exception(ConnectionGoneError("closed"))
+            return done
+        self._sent += 1
+        timer = self._loop.call_later(timeout_s or self._timeout_s, self.close)
+        waiting = cast("asyncio.Future[Response]", done)
+        self._waiting.append(_Waiting(self._sent, version, cls, waiting, timer))
+        self._transport.write(
+            b"".join(
+                bytes(part) for part in request_frame(request, version, self._sent, self._client_id)
+            )
+        )
+        return done
+
+    def send_unanswered(self, request: Request, version: int) -> None:
+        """A Produce with acks=0."""
+        if self.is_open:
+            self._sent += 1
+            frame = request_frame(request, version, self._sent, self._client_id)
+            self._transport.write(b"".join(bytes(part) for part in frame))
+
+    def close(self) -> None:
+        """Give up: nobody waits for an answer any more."""
+        if self.is_open:
+            self._transport.close()
+            self._gone()
+
+    # --- the transport's side ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.is_open = True
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        position = 0
+        while len(buffer) >= position + 4:
+            (size,) = _LENGTH.unpack_from(buffer, position)
+            if len(buffer) < position + 4 + size:
+                break
+            self._take(bytes(buffer[position + 4 : position + 4 + size]))
+            position += 4 + size
+        del buffer[:position]
+
+    def _take(self, frame: bytes) -> None:
+        if not self._waiting:
+            return
+        waiting = self._waiting.popleft()
+        waiting.timer.cancel()
+        try:
+            correlation_id, response = read_response(waiting.cls, waiting.version, frame)
+        except WireError as error:
+            raise AssertionError(f"a malformed answer: {error}") from error
+        assert correlation_id == waiting.correlation_id, "answers come in the order of the requests"
+        if not waiting.done.done():
+            waiting.done.set_result(response)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._gone()
+
+    def _gone(self) -> None:
+        self.is_open = False
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            each.timer.cancel()
+            if not each.done.done():
+                each.done.set_exception(ConnectionGoneError("the connection is gone"))
+                each.done.exception()  # whoever no longer waits need not hear of it
+
+
+async def connect(
+    address: tuple[str, int], client_id: str, *, timeout_s: float = 10.0
+) -> WireClient:
+    """A new connection. ConnectionGoneError."""
+    loop = asyncio.get_running_loop()
+    try:
+        _, client = await loop.create_connection(
+            lambda: WireClient(client_id, timeout_s), address[0], address[1]
+        )
+    except OSError as error:
+        raise ConnectionGoneError(str(error)) from error
+    return client

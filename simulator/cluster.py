@@ -1,0 +1,174 @@
+"""Brokers in a simulated world: machines that run a broker's lives, one after the other.
+
+A crash marks the disk dead and the connections gone *before* the tasks end, so that no `finally:`
+writes anything; then everything that the process had planned is dropped. The next life is a new
+`Broker` on what survived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+from kbroker.broker import Broker, StartError
+from kbroker.cluster.metadata_store import MetadataStore
+from kbroker.config.sources import Setting, resolve
+from kbroker.dependencies import Dependencies
+from kbroker.flusher import Flusher
+from kbroker.tasks import TaskSupervisor
+from simulator.clock import SteppingClock
+from simulator.disk import SimulatedDisk
+from simulator.flusher import SimulatedFlusher
+from simulator.loop import CURRENT, Process, SimulatedLoop
+from simulator.metadata_store import MetadataDisk, SimulatedJournal, open_store
+from simulator.network import WORLD, Network
+
+PORT = 9092
+DATA = "/data"
+UNWINDING_S = 0.000_1
+"""What the tasks of a dead process get to end in."""
+
+
+class Machine:
+    """One host with its disk and clock, and the broker that runs on it. Mutable.
+
+    `lives` counts the starts. While `broker` is None, nothing runs.
+    """
+
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        network: Network,
+        *,
+        node_id: int,
+        settings: Mapping[str, str],
+        chance: random.Random,
+        drift: float = 0.0,
+    ) -> None:
+        self.node_id = node_id
+        self.host = f"10.0.1.{node_id}"
+        self.disk = SimulatedDisk()
+        self.metadata = MetadataDisk()
+        self.clock = SteppingClock(loop.time, drift=drift)
+        self.broker: Broker | None = None
+        self.flusher: SimulatedFlusher | None = None
+        self.lives = 0
+        self.process = Process("nobody", self.host)
+        self.failure = ""
+        """Why the last start was refused."""
+        self.settings = dict(settings)
+        self._loop = loop
+        self._network = network
+        self._chance = chance
+        self._journal: SimulatedJournal | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host, PORT
+
+    @property
+    def is_running(self) -> bool:
+        return self._running is not None and not self._running.done()
+
+    async def start(self) -> bool:
+        """Start a broker on what the disk holds; whether it serves now. `failure` says why not."""
+        assert not self.is_running
+        self.lives += 1
+        self.failure = ""
+        self.process = Process(f"broker-{self.node_id}.{self.lives}", self.host)
+        self._network.power_on(self.host)
+        self.disk.now_ms = self.clock.now_ms()
+        self._stop = asyncio.Event()
+        ready: asyncio.Future[bool] = self._loop.create_future()
+        token = CURRENT.set(self.process)
+        try:
+            self._running = self._loop.create_task(self._live(ready), name=self.process.name)
+        finally:
+            CURRENT.reset(token)
+        await asyncio.wait([ready, self._running], return_when=asyncio.FIRST_COMPLETED)
+        return ready.done() and ready.result()
+
+    async def stop(self) -> None:
+        """As SIGTERM does."""
+        if self._running is not None:
+            if self.broker is not None:
+                self.broker.request_stop()
+            await asyncio.wait([self._running])
+
+    def kill(self) -> None:
+        """kill -9: the page cache stays, and the kernel resets the connections."""
+        self._die()
+        self._network.kill(self.process)
+        self.disk = self.disk.kill()
+
+    def crash(self) -> None:
+        """Power loss: what was not flushed is lost, torn, or there; nobody is told."""
+        self._die()
+        self._network.cut_power(self.process)
+        self.disk = self.disk.crash(self._chance)
+
+    def _die(self) -> None:
+        """May be called from within the broker's own code, which then meets a dead disk."""
+        self.process.is_dead = True
+        self.disk.is_dead = True
+        if self._journal is not None:
+            self._journal.crash()
+        self.broker = self.flusher = None
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+        # Its tasks unwind, into a dead disk; what is still planned after that never happens.
+        WORLD.run(self._loop.call_later, UNWINDING_S, self._loop.end_process, self.process)
+
+    async def _live(self, ready: asyncio.Future[bool]) -> None:
+        """One life of the broker, as `kbroker.process` leads it."""
+        layer = [Setting(key, text, "simulation") for key, text in self._all_settings().items()]
+        broker = Broker(resolve([layer]).config, self._dependencies())
+        async with asyncio.TaskGroup() as group:
+            tasks = TaskSupervisor(group, on_fatal=broker.request_stop)
+            try:
+                await broker.start(tasks)
+            except StartError as error:
+                self.failure = str(error)
+                await broker.stop()
+                tasks.cancel_all()
+                ready.set_result(False)
+                return
+            self.broker = broker
+            ready.set_result(True)
+            await broker.stopped.wait()
+            await broker.drain()
+            tasks.cancel_all()
+            await broker.stop()
+        self.failure = broker.failure
+        self.broker = self.flusher = None
+
+    def _all_settings(self) -> dict[str, str]:
+        return {
+            "node.id": str(self.node_id),
+            "log.dirs": DATA,
+            "listeners": f"PLAINTEXT://{self.host}:{PORT}",
+            **self.settings,
+        }
+
+    def _dependencies(self) -> Dependencies:
+        chance = random.Random(self._chance.random())
+
+        async def open_metadata(path: str) -> MetadataStore:
+            store, self._journal = open_store(self.metadata, chance, chance)
+            return store
+
+        def make_flusher(name: str) -> Flusher:
+            self.flusher = SimulatedFlusher(self._loop, chance)
+            return self.flusher
+
+        return Dependencies(
+            clock=self.clock,
+            random=chance,
+            file_system=self.disk,
+            make_flusher=make_flusher,
+            open_store=open_metadata,
+        )

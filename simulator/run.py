@@ -1,0 +1,152 @@
+"""One run: faults, then their end, then the reckoning.
+
+safety    workers work, faults happen
+liveness  every fault is healed; each worker must come to an end in virtual time
+after     what is on the broker is compared with what everybody was told
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from simulator.cluster import Machine
+from simulator.faults import KINDS, Fault
+from simulator.invariants import check_after
+from simulator.loop import SimulatedLoop, SimulationStuckError
+from simulator.network import Network
+from simulator.options import chance_of
+from simulator.plan import Plan
+from simulator.workload import Worker, draw_workers
+from simulator.world import InvariantError, Phase, World
+
+EVENTS_SHOWN = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a run. `digest` covers every byte that arrived anywhere, and when."""
+
+    plan: Plan
+    digest: str
+    simulated_s: float
+    situations: Mapping[str, int]
+    counts: Mapping[str, int]
+    failure: str | None
+    events: tuple[str, ...]
+
+
+def run(plan: Plan) -> Report:
+    """Run it to its end. A broken invariant is a `failure`, not an exception."""
+    digest = hashlib.blake2b(digest_size=8)
+    loop = SimulatedLoop(chance_of(plan.seed, "executor"))
+
+    def seen(sender: str, receiver: str, data: bytes) -> None:
+        digest.update(f"{loop.now:.9f} {sender} {receiver} {len(data)} ".encode())
+        digest.update(data)
+
+    network = Network(loop, chance_of(plan.seed, "network"), seen)
+    machine = Machine(
+        loop,
+        network,
+        node_id=1,
+        settings=broker_settings(plan),
+        chance=chance_of(plan.seed, "machine"),
+    )
+    world = World(plan, loop, network, machine)
+    failure: str | None = None
+    asyncio.set_event_loop(loop)
+    gc.disable()  # when it runs must not depend on what ran before
+    try:
+        loop.run_until_complete(_play(world))
+    except (InvariantError, SimulationStuckError, AssertionError) as error:
+        failure = f"{type(error).__name__}: {error}"
+    finally:
+        _end(loop)
+        gc.enable()
+        gc.collect()
+    return Report(
+        plan=plan,
+        digest=digest.hexdigest(),
+        simulated_s=loop.now,
+        situations=dict(sorted(world.situations.counts.items())),
+        counts=dict(sorted(world.counts.items())),
+        failure=failure,
+        events=tuple(world.events[-EVENTS_SHOWN:]),
+    )
+
+
+def broker_settings(plan: Plan) -> dict[str, str]:
+    return {
+        "offsets.topic.num.partitions": "2",
+        "log.flush.interval.messages": str(plan.options.flush_messages),
+    }
+
+
+async def _play(world: World) -> None:
+    await world.start_broker()
+    workers = [
+        each for each in draw_workers(world) if f"worker:{each.name}" not in world.plan.without
+    ]
+    for worker in workers:
+        await worker.prepare()
+    tasks = [world.spawn_client(worker.name, worker.work()) for worker in workers]
+    nemesis = asyncio.create_task(_do_faults(world))
+    await _first_failure([nemesis, *tasks], until=nemesis, timeout_s=None)
+    world.phase = Phase.LIVENESS
+    world.note("every fault is healed")
+    await heal(world)
+    await _first_failure(tasks, until=None, timeout_s=world.plan.options.liveness_s)
+    world.phase = Phase.AFTER
+    await check_after(world, workers)
+    await world.machine.stop()
+
+
+async def _do_faults(world: World) -> None:
+    for fault in world.plan.faults:
+        await asyncio.sleep(max(0.0, fault.at_s - world.loop.now))
+        world.note(str(fault))
+        world.counts["faults"] += 1
+        await KINDS[fault.kind](world, fault)
+    await asyncio.sleep(max(0.0, world.plan.options.safety_s - world.loop.now))
+
+
+async def heal(world: World) -> None:
+    """Disk, network and clock are well from now on, and a broker runs."""
+    world.network.heal()
+    world.machine.disk.heal()
+    await world.start_broker()
+
+
+async def _first_failure(
+    tasks: list[asyncio.Task[None]], *, until: asyncio.Task[None] | None, timeout_s: float | None
+) -> None:
+    """Wait for all, or for one of them; whatever one raises ends the run."""
+    pending = set(tasks)
+    deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+    while pending and not (until is not None and until.done()):
+        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        done, pending = await asyncio.wait(
+            pending, timeout=left, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in sorted(done, key=lambda task: task.get_name()):
+            task.result()
+        if not done:
+            names = ", ".join(sorted(task.get_name() for task in pending))
+            raise InvariantError(f"not finished {timeout_s} s after the last fault: {names}")
+
+
+def _end(loop: SimulatedLoop) -> None:
+    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+__all__ = ["Fault", "Report", "Worker", "run"]

@@ -1,0 +1,17 @@
+"""Which workers take part in a run, by its options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.workload.producers import PlainProducer
+from simulator.workload.worker import Worker
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+
+def draw_workers(world: World) -> list[Worker]:
+    """In the order in which they are prepared."""
+    options = world.plan.options
+    return [PlainProducer(world, f"producer-{number}") for number in range(options.producers + 1)]

@@ -1,0 +1,78 @@
+"""Everything that one run consists of, for those who act in it: workers and faults."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from enum import Enum
+
+from simulator.cluster import Machine
+from simulator.loop import CURRENT, Process, SimulatedLoop
+from simulator.network import Network
+from simulator.options import chance_of
+from simulator.plan import Plan
+from simulator.situations import Situations
+
+TOPIC = "load"
+
+
+class InvariantError(Exception):
+    """Something does not hold that must. One line that says what."""
+
+
+class Phase(Enum):
+    """SAFETY: faults happen. LIVENESS: they are healed, everybody comes to an end. AFTER: nothing
+    is under way any more, and what is there is compared with what everybody was told."""
+
+    SAFETY = "safety"
+    LIVENESS = "liveness"
+    AFTER = "after"
+
+
+@dataclass
+class World:
+    """Mutable. `events` is what happened, one line each, for whoever explains a failure."""
+
+    plan: Plan
+    loop: SimulatedLoop
+    network: Network
+    machine: Machine
+    situations: Situations = field(default_factory=Situations)
+    counts: Counter[str] = field(default_factory=Counter)
+    events: list[str] = field(default_factory=list)
+    phase: Phase = Phase.SAFETY
+    acked: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    clients: int = 0
+
+    def chance(self, name: str) -> random.Random:
+        """The chance of one actor of this run."""
+        return chance_of(self.plan.seed, name)
+
+    def note(self, event: str) -> None:
+        self.events.append(f"{self.loop.now:10.6f} {event}")
+
+    @property
+    def finishing(self) -> bool:
+        """Nothing new is to be begun."""
+        return self.phase is not Phase.SAFETY
+
+    def spawn_client(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run a client as a process of its own, on a host of its own."""
+        self.clients += 1
+        token = CURRENT.set(Process(name, f"10.0.2.{self.clients}"))
+        try:
+            return self.loop.create_task(work, name=name)
+        finally:
+            CURRENT.reset(token)
+
+    async def start_broker(self) -> None:
+        """Start it on what survived. A start that is refused without a cause fails the run."""
+        if self.machine.is_running:
+            return
+        started = await self.machine.start()
+        self.note(f"{self.machine.process.name} {'serves' if started else self.machine.failure}")
+        if not started:
+            raise InvariantError(f"the broker does not start: {self.machine.failure}")
