@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 
 from wire.errors import WireError
 from wire.frame import read_response, request_frame
+from wire.records.file_slice import FileSlice
 from wire.schema import Request, Response
 
 ResponseT = TypeVar("ResponseT", bound=Response)
@@ -58,19 +59,19 @@ class WireClient(asyncio.Protocol):
         timer = self._loop.call_later(timeout_s or self._timeout_s, self.close)
         waiting = cast("asyncio.Future[Response]", done)
         self._waiting.append(_Waiting(self._sent, version, cls, waiting, timer))
-        self._transport.write(
-            b"".join(
-                bytes(part) for part in request_frame(request, version, self._sent, self._client_id)
-            )
-        )
+        self._write(request, version)
         return done
 
     def send_unanswered(self, request: Request, version: int) -> None:
         """A Produce with acks=0."""
         if self.is_open:
             self._sent += 1
-            frame = request_frame(request, version, self._sent, self._client_id)
-            self._transport.write(b"".join(bytes(part) for part in frame))
+            self._write(request, version)
+
+    def _write(self, request: Request, version: int) -> None:
+        parts = request_frame(request, version, self._sent, self._client_id)
+        # Requests hold no parts of files.
+        self._transport.write(b"".join(each for each in parts if not isinstance(each, FileSlice)))
 
     def close(self) -> None:
         """Give up: nobody waits for an answer any more."""

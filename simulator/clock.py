@@ -9,7 +9,7 @@ EPOCH_MS = 1_700_000_000_000
 
 
 class SteppingClock:
-    """A `WallClock`. Mutable: `offset_ms` is how far it is off; it may go either way at any time."""
+    """A `WallClock`. Mutable: `offset_ms` is how far it is off; it may go either way any time."""
 
     def __init__(self, loop_time: Callable[[], float], *, drift: float = 0.0) -> None:
         self.offset_ms = 0

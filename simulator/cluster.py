@@ -88,7 +88,8 @@ class Machine:
             self._running = self._loop.create_task(self._live(ready), name=self.process.name)
         finally:
             CURRENT.reset(token)
-        await asyncio.wait([ready, self._running], return_when=asyncio.FIRST_COMPLETED)
+        ends: list[asyncio.Future[bool] | asyncio.Task[None]] = [ready, self._running]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         return ready.done() and ready.result()
 
     async def stop(self) -> None:

@@ -16,7 +16,7 @@ import random
 import socket
 from asyncio import base_events
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 CREEP_S = 1e-6
 """How far the clock goes with every turn of the loop."""
@@ -86,7 +86,7 @@ class _Selector:
 
 
 class SimulatedLoop(base_events.BaseEventLoop):
-    """Mutable: `now` is the virtual time in seconds. `chance` draws the delays of executor calls."""
+    """Mutable: `now` is the virtual time in seconds. `chance` draws what executor calls take."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -102,16 +102,16 @@ class SimulatedLoop(base_events.BaseEventLoop):
         return self.now
 
     def end_process(self, process: Process) -> None:
-        """Nothing happens any more that `process` had planned. Its tasks end first: see `cluster`."""
+        """Nothing happens any more that `process` had planned. Its tasks end first: `cluster`."""
         process.is_dead = True
-        planned: Iterable[asyncio.Handle] = [*self._ready, *self._scheduled]
+        planned: Iterable[asyncio.Handle] = [*self._ready, *self._scheduled]  # type: ignore[attr-defined]
         for handle in planned:
             if handle._context.get(CURRENT) is process and not handle.cancelled():  # type: ignore[attr-defined]
                 handle.cancel()
 
     # --- threads: in line ---
 
-    def run_in_executor(  # type: ignore[override]
+    def run_in_executor(
         self, executor: object, func: Callable[..., ResultT], *args: object
     ) -> asyncio.Future[ResultT]:
         """`func` runs between two virtual delays; a cancelled future does not stop it."""
@@ -123,7 +123,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
                 return
             try:
                 result = func(*args)
-            except Exception as error:  # a thread hands on whatever was raised
+            except Exception as error:  # noqa: BLE001: a thread hands on whatever was raised
                 self.call_later(self._delay(), _settle, future, None, error)
             else:
                 self.call_later(self._delay(), _settle, future, result, None)
@@ -186,10 +186,12 @@ class SimulatedLoop(base_events.BaseEventLoop):
         raise SimulationStuckError("a thread spoke to the simulated loop")
 
 
-def _settle(future: asyncio.Future[ResultT], result: ResultT, error: BaseException | None) -> None:
+def _settle(
+    future: asyncio.Future[ResultT], result: ResultT | None, error: Exception | None
+) -> None:
     if future.done():
         return
     if error is None:
-        future.set_result(result)
+        future.set_result(cast(ResultT, result))
     else:
         future.set_exception(error)

@@ -16,7 +16,7 @@ import contextvars
 import random
 from asyncio import protocols
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from simulator.loop import CURRENT, Address, Process, ProtocolFactory, SimulatedLoop
@@ -81,6 +81,12 @@ class Listener(asyncio.AbstractServer):
     async def wait_closed(self) -> None:
         pass
 
+    async def serve_forever(self) -> None:
+        raise NotImplementedError
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._network.loop
+
 
 class Endpoint(asyncio.Transport):
     """One side of a connection. Mutable; `owner` is the process that holds it."""
@@ -116,7 +122,7 @@ class Endpoint(asyncio.Transport):
 
     # --- writing ---
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:  # type: ignore[override]
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing or not self.is_open:
             return
         self._queue(bytes(data))
@@ -124,8 +130,8 @@ class Endpoint(asyncio.Transport):
             self._paused_writer = True
             self.protocol.pause_writing()
 
-    def writelines(self, list_of_data: object) -> None:
-        self.write(b"".join(list_of_data))  # type: ignore[call-overload]
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
 
     def get_write_buffer_size(self) -> int:
         return max(0, self._out_bytes - SOCKET_BUFFER_BYTES)

@@ -25,7 +25,8 @@ class Options:
     """How long everything may take to finish after the last fault is healed."""
     partitions: int
     flush_messages: int
-    """1: flushed durability; more: the page cache, where a power loss may take what was answered."""
+    """1: flushed durability; more: the page cache, which a power loss may take with what was
+    answered."""
     producers: int
     idempotent_producers: int
     readers: int

@@ -1,4 +1,4 @@
-"""Producers: bursts of batches, several in flight, over a connection that is made anew as needed."""
+"""Producers: bursts of batches, several in flight, over a connection made anew as needed."""
 
 from __future__ import annotations
 
