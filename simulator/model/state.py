@@ -97,7 +97,7 @@ class Budget(NamedTuple):
     shutdowns: int = 1
     lease_expiries: int = 2
     proposals: int = 5
-    leader_moves: int = 1
+    leader_moves: int = 2
     min_isr_changes: int = 1
 
 
