@@ -175,7 +175,9 @@ def decode_meta_properties(data: bytes, path: str) -> MetaProperties:
 
 def _escape(value: str) -> str:
     """As java.util.Properties stores a value; usual ids hold none of these characters."""
-    return "".join("\\" + character if character in "\\:=#!" else character for character in value)
+    text = "".join("\\" + character if character in "\\:=#!" else character for character in value)
+    # A blank in front would be taken for one around the equals sign.
+    return "\\" + text if text[:1].isspace() else text
 
 
 def _unescape(value: str) -> str:

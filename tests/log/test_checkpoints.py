@@ -122,7 +122,7 @@ def test_meta_properties_of_kafka_are_read() -> None:
     assert encode_uuid(meta.directory_id) == "qBWZQNDvDkfSO-1spjQIBA"
 
 
-@given(st.text("abc-_=:#! \\", max_size=8).map(str.strip), st.integers(0, 2**31 - 1), IDS)
+@given(st.text("abc-_=:#! \\", max_size=8).map(str.rstrip), st.integers(0, 2**31 - 1), IDS)
 def test_meta_properties_round_trip(cluster: str, node_id: int, directory_id: bytes) -> None:
     meta = MetaProperties(cluster, node_id, directory_id, {"broker.note": "kept"})
     assert decode_meta_properties(encode_meta_properties(meta), "f") == meta
