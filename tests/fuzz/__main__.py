@@ -51,8 +51,8 @@ def run_decoders(given: argparse.Namespace) -> int:
     seconds = time.process_time() - started
     rate = tally.inputs / seconds if seconds else 0.0
     say(
-        f"fuzz: {tally.inputs} inputs and {tally.replayed} of the corpus in {tally.targets} targets,"
-        f" {tally.accepted} accepted, {len(tally.failures)} failures,"
+        f"fuzz: {tally.inputs} inputs and {tally.replayed} of the corpus in {tally.targets}"
+        f" targets, {tally.accepted} accepted, {len(tally.failures)} failures,"
         f" {seconds:.1f} s of one core, {rate:.0f} inputs/s (seed {given.seed})"
     )
     if given.json:

@@ -132,7 +132,7 @@ def try_inputs(
     data = b""
     try:
         with alarm():
-            for index, data in enumerate(inputs, start):
+            for index, data in enumerate(inputs, start):  # noqa: B007 - the one that failed
                 try:
                     check(data)
                     accepted += 1

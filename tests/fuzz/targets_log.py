@@ -1,0 +1,438 @@
+"""Targets in `log`: what a Produce brings, what stands in segments, indexes and small files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from random import Random
+from struct import pack
+
+from log import directory_names
+from log.checkpoints import (
+    CheckpointError,
+    MetaProperties,
+    decode_clean_shutdown,
+    decode_epochs,
+    decode_meta_properties,
+    decode_offsets,
+    decode_partition_metadata,
+    encode_clean_shutdown,
+    encode_epochs,
+    encode_meta_properties,
+    encode_offsets,
+    encode_partition_metadata,
+)
+from log.leader_epochs import LeaderEpochs
+from log.log_config import LogConfig, TargetCompression
+from log.offset_index import OffsetIndex
+from log.producer_snapshot import (
+    HEAD,
+    CorruptSnapshotError,
+    decode_snapshot,
+    encode_snapshot,
+    load_newest_snapshot,
+)
+from log.producer_state import BatchMetadata, ProducerEntry, ProducerState
+from log.recompression import prepare
+from log.scan import find_sound_batch, first_place_ending_at, iterate_places, iterate_whole
+from log.time_index import TimeIndex
+from log.transaction_index import TransactionIndex
+from log.validation import is_plain, only_batch, validate_produced, validate_replicated
+from simulator.disk import SimulatedDisk
+from tests.fuzz.batches import NOW, batch_sample, batches_sample, repaired
+from tests.fuzz.mutation import Sample, plain
+from tests.fuzz.target import Target, require
+from wire.errors import KafkaError
+from wire.records.batch import crc_is_valid
+from wire.records.checksum import crc32c
+from wire.records.compression import Compression
+
+CONFIGS = {
+    "create_time": LogConfig(),
+    "append_time": LogConfig(message_timestamp_type="LogAppendTime"),
+    "compacted": LogConfig(cleanup_policy=frozenset({"compact"})),
+    "to_zstd": LogConfig(compression=TargetCompression(Compression.ZSTD)),
+    "to_none": LogConfig(compression=TargetCompression(Compression.NONE), max_message_bytes=4096),
+}
+
+
+def log_targets() -> Iterator[Target]:
+    for name, config in CONFIGS.items():
+        yield Target(
+            f"produced.{name}",
+            produced_sample,
+            partial(check_produced, config),
+            (KafkaError,),
+            covers=("log.validation.validate_produced", "log.validation.only_batch"),
+            weight=8,
+            repair=repaired,
+        )
+    yield Target(
+        "replicated",
+        batches_sample,
+        check_replicated,
+        (KafkaError,),
+        covers=("log.validation.validate_replicated",),
+        weight=8,
+        repair=repaired,
+    )
+    yield Target(
+        "segment_scan",
+        batches_sample,
+        check_scan,
+        (),
+        covers=(
+            "log.scan.iterate_places",
+            "log.scan.iterate_whole",
+            "log.scan.find_sound_batch",
+            "log.scan.first_place_ending_at",
+        ),
+        weight=6,
+        repair=repaired,
+    )
+    yield from file_targets()
+    yield from index_targets()
+
+
+# Produce.
+
+
+def produced_sample(chance: Random) -> Sample:
+    return batch_sample(chance, base_offset=0)
+
+
+def check_produced(config: LogConfig, data: bytes) -> None:
+    payload = memoryview(bytearray(data))
+    prepared = prepare(payload, config)
+    header = only_batch(payload)
+    plainly = is_plain(header, len(payload), config, NOW) and crc_is_valid(payload, 0, header)
+    try:
+        valid = validate_produced(
+            payload, config=config, now_ms=NOW, header=header, prepared=prepared, name="t-0"
+        )
+    except KafkaError as error:
+        require(payload == data, f"refused with {error}, and changed")
+        require(not plainly, f"one glance takes what a look refuses: {error}")
+        raise
+    size = len(valid.records)
+    require(valid.header.size_bytes == size <= config.max_message_bytes, f"{size} bytes to write")
+    require(crc_is_valid(valid.records, 0, valid.header), "a wrong checksum is to be written")
+    require(not plainly or valid.records == data, "a plain batch was changed")
+    if config.message_timestamp_type == "LogAppendTime":
+        require(valid.header.max_timestamp == NOW, "not the time of the append")
+
+
+def check_replicated(data: bytes) -> None:
+    offset = 0
+    for position, header in validate_replicated(memoryview(data), next_offset=0):
+        require(header.base_offset >= offset, f"offset {header.base_offset} after {offset}")
+        require(crc_is_valid(data, position, header), "a wrong checksum")
+        offset = header.next_offset
+
+
+# Segments.
+
+
+def file_of(data: bytes):
+    disk = SimulatedDisk()
+    file = disk.open("file", create=True)
+    file.append(data)
+    return file
+
+
+def check_scan(data: bytes) -> None:
+    file = file_of(data)
+    end = len(data)
+    wholes = [(whole.position, whole.header.base_offset) for whole in iterate_whole(file, 0, end)]
+    places = list(iterate_places(file, 0, end))
+    require(
+        wholes == [(place.position, place.base_offset) for place in places[: len(wholes)]],
+        "two ways to walk find different batches",
+    )
+    for place in places:
+        require(place.position + place.size <= end, f"{place} ends past {end}")
+    for offset in (0, 1, 1 << 40):
+        place = first_place_ending_at(file, 0, end, offset)
+        expected = next((each for each in places if each.last_offset >= offset), None)
+        require(place == expected, f"{place} and {expected} hold offset {offset}")
+    found = find_sound_batch(file, 0, end, least_offset=0)
+    if found is not None:
+        (whole, *_) = iterate_whole(file, found, end)
+        require(whole.position == found > 0, "it found what is not sound")
+
+
+# Small files.
+
+
+def file_targets() -> Iterator[Target]:
+    refused = (CheckpointError,)
+    yield Target(
+        "offsets_checkpoint",
+        offsets_sample,
+        partial(round_trip, lambda data: decode_offsets(data, "file"), encode_offsets),
+        refused,
+        covers=("log.checkpoints.decode_offsets",),
+        weight=4,
+    )
+    yield Target(
+        "epochs_checkpoint",
+        epochs_sample,
+        check_epochs,
+        refused,
+        covers=("log.checkpoints.decode_epochs", "log.leader_epochs.load"),
+        weight=4,
+    )
+    yield Target(
+        "partition_metadata",
+        lambda chance: lines(encode_partition_metadata(chance.randbytes(16))),
+        partial(
+            round_trip, lambda data: decode_partition_metadata(data, "f"), encode_partition_metadata
+        ),
+        refused,
+        covers=("log.checkpoints.decode_partition_metadata", "log.checkpoints.decode_uuid"),
+        weight=4,
+    )
+    yield Target(
+        "meta_properties",
+        meta_properties_sample,
+        partial(round_trip, lambda data: decode_meta_properties(data, "f"), encode_meta_properties),
+        refused,
+        covers=("log.checkpoints.decode_meta_properties",),
+        weight=4,
+    )
+    yield Target(
+        "clean_shutdown",
+        lambda chance: lines(encode_clean_shutdown(chance.choice((-1, 0, 7)))),
+        lambda data: require(isinstance(decode_clean_shutdown(data), int), "no number"),
+        (),
+        covers=("log.checkpoints.decode_clean_shutdown",),
+        weight=2,
+    )
+    yield Target(
+        "producer_snapshot",
+        snapshot_sample,
+        check_snapshot,
+        (CorruptSnapshotError,),
+        covers=(
+            "log.producer_snapshot.decode_snapshot",
+            "log.producer_snapshot.load_newest_snapshot",
+        ),
+        weight=6,
+        repair=repaired_snapshot,
+    )
+    yield Target(
+        "directory_name",
+        lambda chance: plain(
+            chance.choice(
+                (
+                    directory_names.of_partition("orders", chance.randrange(20)),
+                    directory_names.of_deleted("t.x_y-1", 3, chance.randbytes(16)),
+                    directory_names.of_stray("x" * 249, 3, None),
+                )
+            ).encode()
+        ),
+        check_directory_name,
+        (UnicodeDecodeError,),
+        covers=("log.directory_names.parse",),
+    )
+
+
+def round_trip(decode: Callable, encode: Callable, data: bytes) -> None:
+    value = decode(data)
+    encoded = encode(value)
+    again = decode(encoded)
+    require(again == value, f"{value!r} decodes to {again!r}")
+
+
+def lines(text: bytes) -> Sample:
+    """Words and separators as pieces."""
+    pieces: list[bytes] = []
+    word = b""
+    for number in text:
+        letter = bytes([number])
+        if letter.isalnum() or letter in b"_-.":
+            word += letter
+        else:
+            pieces += [word, letter]
+            word = b""
+    return Sample([*pieces, word], "d" * (len(pieces) + 1))
+
+
+def offsets_sample(chance: Random) -> Sample:
+    names = ("orders", "t", "a.b_c-d", "__consumer_offsets")
+    return lines(
+        encode_offsets(
+            {
+                (chance.choice(names), chance.randrange(50)): chance.getrandbits(40)
+                for _ in range(chance.randrange(5))
+            }
+        )
+    )
+
+
+def epochs_sample(chance: Random) -> Sample:
+    entries = []
+    epoch = start = 0
+    for _ in range(chance.randrange(5)):
+        entries.append((epoch, start))
+        epoch += chance.choice((1, 5))
+        start += chance.choice((1, 1000))
+    return lines(encode_epochs(entries))
+
+
+def check_epochs(data: bytes) -> None:
+    round_trip(lambda data: decode_epochs(data, "file"), encode_epochs, data)
+    entries = decode_epochs(data, "file")
+    epochs = LeaderEpochs(entries)
+    require(list(epochs.entries) == entries, f"{entries} are kept as {epochs.entries}")
+    for epoch, start in entries:
+        require(epochs.epoch_at(start) == epoch, f"offset {start} is not of epoch {epoch}")
+
+
+def meta_properties_sample(chance: Random) -> Sample:
+    others = chance.choice(({}, {"k": "v"}, {"a.b": "x:y=z", "c": ""}))
+    meta = MetaProperties("lkc-1", chance.randrange(9), chance.randbytes(16), others)
+    return lines(encode_meta_properties(meta))
+
+
+def snapshot_sample(chance: Random) -> Sample:
+    entries = [
+        ProducerEntry(
+            chance.getrandbits(20),
+            chance.randrange(5),
+            (BatchMetadata(5, 7, 2, NOW),) if chance.random() < 0.8 else (),
+            chance.choice((-1, 0)),
+            NOW,
+            chance.choice((None, 3)),
+        )
+        for _ in range(chance.randrange(4))
+    ]
+    data = encode_snapshot(entries)
+    pieces = [data[:2], data[2:6], data[6:10]]
+    kinds = "hii"
+    for at in range(10, len(data), 46):
+        entry = data[at : at + 46]
+        cuts = (0, 8, 10, 14, 22, 26, 34, 38, 46)
+        pieces += [entry[start:end] for start, end in pairwise(cuts)]
+        kinds += "qhiqiqiq"
+    return Sample(pieces, kinds)
+
+
+def repaired_snapshot(data: bytes, chance: Random) -> bytes:
+    if len(data) < HEAD.size:
+        return data
+    return data[:2] + pack(">I", crc32c(data[HEAD.size :])) + data[HEAD.size :]
+
+
+def check_snapshot(data: bytes) -> None:
+    entries = decode_snapshot(data)
+    again = decode_snapshot(encode_snapshot(entries))
+    require(again == entries, f"{entries} decode to {again}")
+    disk = SimulatedDisk()
+    disk.make_directory("d")
+    disk.open("d/00000000000000000009.snapshot", create=True).append(data)
+    state = ProducerState(producer_id_expiration_ms=1 << 40)
+    offset = load_newest_snapshot(
+        disk, "d", state, log_start_offset=0, log_end_offset=20, now_ms=NOW
+    )
+    require(offset == 9, "a snapshot that decodes was not loaded")
+    state.last_stable_offset(20)
+    state.remove_expired(NOW)
+
+
+def check_directory_name(data: bytes) -> None:
+    name = data.decode()
+    directory_names.is_deleted(name)
+    found = directory_names.parse(name)
+    if found is not None:
+        require(directory_names.of_partition(*found) == name, f"{name} is read as {found}")
+
+
+# Indexes.
+
+
+def index_targets() -> Iterator[Target]:
+    yield Target(
+        "offset_index",
+        partial(entries_sample, "ii"),
+        check_offset_index,
+        (),
+        covers=("log.offset_index.OffsetIndex",),
+        weight=4,
+    )
+    yield Target(
+        "time_index",
+        partial(entries_sample, "qi"),
+        check_time_index,
+        (),
+        covers=("log.time_index.TimeIndex",),
+        weight=4,
+    )
+    yield Target(
+        "transaction_index",
+        partial(entries_sample, "hqqqq"),
+        check_transaction_index,
+        (),
+        covers=("log.transaction_index.TransactionIndex",),
+        weight=4,
+    )
+
+
+def entries_sample(layout: str, chance: Random) -> Sample:
+    """Entries of which every number ascends."""
+    pieces: list[bytes] = []
+    number = 0
+    count = chance.randrange(6)
+    for _ in range(count):
+        number += chance.choice((1, 7, 4096))
+        pieces += [pack(f">{letter}", number % 30000) for letter in layout]
+    return Sample([b"", *pieces], "d" + layout * count)
+
+
+def disk_with(data: bytes) -> SimulatedDisk:
+    disk = SimulatedDisk()
+    disk.open("index", create=True).append(data)
+    return disk
+
+
+def check_offset_index(data: bytes) -> None:
+    index = OffsetIndex(disk_with(data), "index", base_offset=100, exists=True)
+    index.last_entry()
+    entries = index.entries()
+    sane = index.is_sane(1 << 20)
+    for offset in (0, 100, 101, 1000, 1 << 40):
+        position = index.lookup(offset)
+        if sane:
+            expected = max((at for last, at in entries if last <= offset), default=0)
+            require(position == expected, f"offset {offset}: {position}, not {expected}")
+    index.truncate(4096)
+    require(not sane or all(at < 4096 for _, at in index.entries()), "it was not truncated")
+    index.clear()
+    require(index.entries() == [], "it was not cleared")
+
+
+def check_time_index(data: bytes) -> None:
+    index = TimeIndex(disk_with(data), "index", base_offset=100, exists=True)
+    index.last_entry()
+    entries = index.entries()
+    sane = index.is_sane()
+    for timestamp in (-1, 0, 5, 4096, 1 << 60):
+        offset = index.lookup(timestamp)
+        if sane:
+            expected = max((last for time, last in entries if time < timestamp), default=100)
+            require(offset == expected, f"time {timestamp}: {offset}, not {expected}")
+    index.truncate(200)
+    require(not sane or all(last < 200 for _, last in index.entries()), "it was not truncated")
+    index.append(1 << 61, 150)
+    index.last_entry()
+
+
+def check_transaction_index(data: bytes) -> None:
+    index = TransactionIndex(disk_with(data), "index", exists=True)
+    before = list(index.collect(0, 1 << 62))
+    index.is_complete_below(50)
+    index.truncate(200)
+    left = list(index.collect(0, 1 << 62))
+    require(left == [each for each in before if each.last_offset < 200], "badly truncated")
+    index.clear()
