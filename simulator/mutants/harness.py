@@ -1,0 +1,120 @@
+"""Put a known bug into a copy of the sources, and let the tests look for it.
+
+The sources themselves are never touched: a mutant is a directory of its own, thrown away after.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from simulator.mutants.table import Mutant
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PATCHES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "patches")
+COPIED = ("wire", "log", "coordinator", "kbroker", "simulator", "tests", "pyproject.toml")
+SECONDS_A_SEED = 2.0
+SECONDS_TO_START = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`found_by` is the seed's or the scenario's command, "" where nothing was found."""
+
+    mutant: Mutant
+    found_by: str
+    seeds: int
+    """How many it took; 0 for a scenario."""
+    failure: str
+
+
+class PatchError(Exception):
+    """A patch does not fit the sources any more; one line."""
+
+
+def hunt(mutant: Mutant) -> Verdict:
+    """Look for the bug within the bound that the table gives. PatchError."""
+    with mutated(mutant) as directory:
+        if mutant.scenario:
+            return _play(mutant, directory)
+        return _search(mutant, directory)
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[str]:
+    """A copy of the sources with the patch in it, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix=f"mutant-{mutant.name}-") as directory:
+        for name in COPIED:
+            source, target = os.path.join(ROOT, name), os.path.join(directory, name)
+            if os.path.isdir(source):
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        apply_patch(mutant, directory)
+        yield directory
+
+
+def apply_patch(mutant: Mutant, directory: str, *, only_check: bool = False) -> None:
+    """`directory` holds the sources; it need not be under git. PatchError."""
+    patch = os.path.join(PATCHES, f"{mutant.name}.patch")
+    command = ["git", "apply", *(["--check"] if only_check else []), patch]
+    # Outside any repository: git would otherwise skip what is not in its index.
+    environment = {**os.environ, "GIT_DIR": os.path.join(directory, "no-repository")}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise PatchError(f"{mutant.name}: {done.stderr.strip()}")
+
+
+def _search(mutant: Mutant, directory: str) -> Verdict:
+    """Seeds, one after the other, until one fails."""
+    command = [sys.executable, "-m", "simulator.mutants.seeds", str(mutant.seeds)]
+    limit = SECONDS_TO_START + SECONDS_A_SEED * mutant.seeds
+    code, output = _run(command, directory, limit)
+    lines = output.splitlines()
+    if code == 1 and len(lines) >= 2 and lines[-2].isdigit():
+        seed = int(lines[-2])
+        return Verdict(mutant, f"python -m simulator --seed {seed}", seed + 1, lines[-1])
+    if code is None:
+        return Verdict(mutant, "a run that never ends", mutant.seeds, "hangs")
+    return Verdict(mutant, "", mutant.seeds, "" if code == 0 else output[-2000:])
+
+
+def _play(mutant: Mutant, directory: str) -> Verdict:
+    """A directed scenario: tests that must fail now, and not because they cannot run."""
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", mutant.scenario]
+    code, output = _run(command, directory, SECONDS_TO_START * 2)
+    lines = [line for line in output.splitlines() if line.startswith(("FAILED", "E  "))]
+    found = code == 1 and bool(lines)
+    failure = lines[0] if found else output[-2000:]
+    return Verdict(mutant, mutant.scenario if found else "", 0, failure)
+
+
+def _run(command: list[str], directory: str, limit_s: float) -> tuple[int | None, str]:
+    """(exit status or None for a hang, what was printed). The copy comes before the checkout."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": directory,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    try:
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None, ""
+    return done.returncode, done.stdout + done.stderr[-2000:]

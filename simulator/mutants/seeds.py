@@ -1,0 +1,24 @@
+"""`python -m simulator.mutants.seeds N`: the first N seeds until one fails; prints it and why."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from simulator.plan import Plan
+from simulator.run import run
+
+
+def main() -> int:
+    logging.disable(logging.CRITICAL)
+    for seed in range(int(sys.argv[1])):
+        report = run(Plan.draw(seed))
+        if report.failure is not None:
+            print(seed)  # noqa: T201
+            print(report.failure.splitlines()[0])  # noqa: T201
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""The known bugs that are put back one at a time, and how each has to be found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`bug` says what the patch of that name makes the broker do. It is found by one of the first
+    `seeds` seeds, or by a directed `scenario`: tests that fail with it (a path and names, as
+    pytest takes them)."""
+
+    name: str
+    bug: str
+    seeds: int = 0
+    scenario: str = ""
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "answers-before-the-flush",
+        "An append counts as durable before any fsync covers it.",
+        seeds=400,
+    ),
+    Mutant(
+        "only-acks-all-arms-the-flush",
+        "Only a Produce with acks=all has its records flushed; what others wrote waits for them.",
+        seeds=400,
+    ),
+    Mutant(
+        "durable-end-raised-after-a-truncation",
+        "A flush that began before a truncation raises the durable end past it.",
+        seeds=400,
+    ),
+    Mutant(
+        "index-trusted-after-a-crash",
+        "Recovery takes the indexes as the crash left them.",
+        seeds=400,
+    ),
+    Mutant(
+        "high-watermark-from-a-missing-checkpoint",
+        "After a crash the log is cut at the checkpointed high watermark: zero if there is none.",
+        seeds=400,
+    ),
+    Mutant(
+        "producer-changed-before-the-append",
+        "The state of a producer takes a batch over before it is written.",
+        seeds=400,
+    ),
+    Mutant(
+        "commit-answered-before-it-is-durable",
+        "OffsetCommit is answered when its record is appended.",
+        seeds=400,
+    ),
+    Mutant(
+        "generation-reused-after-a-restart",
+        "A group begins to count its generations anew when it is loaded.",
+        seeds=400,
+    ),
+    Mutant(
+        "session-timeout-during-a-load",
+        "Members of a group that was loaded are expected as if time had passed for them: at once.",
+        seeds=400,
+    ),
+    Mutant(
+        "repeat-answered-before-the-first",
+        "A repeated batch is answered although its first copy is not durable.",
+        seeds=400,
+    ),
+    Mutant(
+        "failed-fsync-forgotten",
+        "A failed fsync is taken for a success.",
+        seeds=400,
+    ),
+    Mutant(
+        "failed-fsync-tried-again",
+        "After a failed fsync the log goes on, and the next one is believed.",
+        seeds=400,
+    ),
+    Mutant(
+        "rolled-segment-not-flushed",
+        "A flush covers the active segment alone, not those that were rolled since the last one.",
+        seeds=400,
+    ),
+    Mutant(
+        "name-of-a-new-segment-not-synced",
+        "A flush does not sync the directory in which a new segment was made.",
+        seeds=400,
+    ),
+    Mutant(
+        "checkpoint-written-in-place",
+        "Checkpoints are overwritten where they are.",
+        seeds=400,
+    ),
+    Mutant(
+        "recovery-point-ahead-of-the-flush",
+        "The checkpoint of recovery points tells the log ends.",
+        seeds=400,
+    ),
+    Mutant(
+        "clean-marker-kept",
+        "The file that says that the stop was clean outlives the next start.",
+        seeds=400,
+    ),
+    Mutant(
+        "retired-segments-lose-their-order",
+        "Segments are retired together, without making one rename durable before the next.",
+        seeds=400,
+    ),
+    Mutant(
+        "deletion-answered-before-it-is-durable",
+        "DeleteRecords is answered before the log start is on the disk.",
+        seeds=400,
+    ),
+    Mutant(
+        "producers-from-the-snapshot-alone",
+        "After a crash the state of producers is the last snapshot, without the batches behind it.",
+        seeds=400,
+    ),
+    Mutant(
+        "reads-past-the-high-watermark",
+        "Fetch serves what is not durable yet.",
+        seeds=400,
+    ),
+    Mutant(
+        "broken-checksum-accepted-in-recovery",
+        "Recovery does not compare checksums: a torn batch is taken for a whole one.",
+        seeds=400,
+    ),
+    Mutant(
+        "epochs-outlive-the-cut",
+        "Recovery cuts the log but not the history of leader epochs.",
+        seeds=400,
+    ),
+    Mutant(
+        "offset-given-twice-after-a-failed-append",
+        "A torn append is not taken back before the next one.",
+        seeds=400,
+    ),
+    Mutant(
+        "new-topic-takes-the-old-ones-checkpoints",
+        "A topic made anew under a name starts from what the checkpoints say of the old one.",
+        seeds=400,
+    ),
+    Mutant(
+        "strangers-may-commit",
+        "A commit is taken from whoever says that he is a member, in any generation.",
+        seeds=400,
+    ),
+    Mutant(
+        "sequence-gaps-accepted",
+        "A batch that leaves out a sequence number is taken.",
+        seeds=400,
+    ),
+    Mutant(
+        "session-forgets-what-it-served",
+        "An incremental fetch session leaves out a partition that has news.",
+        seeds=400,
+    ),
+    Mutant(
+        "flush-lost-when-one-is-under-way",
+        "What is appended during a flush is not flushed until something else is appended.",
+        seeds=400,
+    ),
+    Mutant(
+        "log-start-falls-back",
+        "The log start is not read from its checkpoint.",
+        seeds=400,
+    ),
+    Mutant(
+        "deleted-topic-not-synced",
+        "The new name of a deleted partition is not durable: it comes back after a power loss.",
+        seeds=400,
+    ),
+    Mutant(
+        "offsets-read-before-they-are-durable",
+        "OffsetFetch tells what a power loss could take back.",
+        seeds=400,
+    ),
+)
