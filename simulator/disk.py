@@ -6,7 +6,8 @@ of the next life; whatever still holds the old one, a `finally:` included, gets 
 
 Faults: `fail` makes operations on matching paths raise, `capacity_bytes` makes the disk full,
 `corrupt` changes bytes behind everyone's back, `power_off_after` ends this life at a chosen
-operation, so that a test can try them all.
+operation, so that a test can try them all. `observe` is told of every change just before it: it may
+end this life as well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -70,6 +73,12 @@ class SimulatedDisk:
         """Changes so far: appends, flushes, truncations, creations, renames, removals, syncs."""
         self.power_off_after: int | None = None
         """This life ends when as many changes have happened."""
+        self.observe: Callable[[str, str, int], None] | None = None
+        """Called with (operation, path, bytes) just before each change; the next life keeps it."""
+        self.open_files: Counter[str] = Counter()
+        """Path -> files that are open there, in this life."""
+        self.injected_errors = 0
+        """Operations that a fault has made fail, a full disk included."""
         self.cold_patterns: list[str] = []
         """Files whose bytes `read_at_nowait` does not find in the page cache."""
         self._root = DirectoryNode()
@@ -95,6 +104,7 @@ class SimulatedDisk:
     def _next_life(self, root: DirectoryNode) -> SimulatedDisk:
         successor = SimulatedDisk(capacity_bytes=self.capacity_bytes)
         successor.now_ms = self.now_ms
+        successor.observe = self.observe
         successor._root = root
         return successor
 
@@ -132,6 +142,16 @@ class SimulatedDisk:
         """The bytes of the file that a power loss cannot take."""
         return bytes(self._file(path).durable)
 
+    def surviving_content(self, path: str, start: int) -> bytes | None:
+        """The bytes from `start` on that a power loss cannot take, nor their name; None: the name
+        is not durable, or another file's."""
+        node: Node | None = self._root
+        for name in _names_of(path):
+            node = node.durable.get(name) if isinstance(node, DirectoryNode) else None
+        if not isinstance(node, FileNode) or node is not self._find(path):
+            return None
+        return bytes(node.durable[start:])
+
     @property
     def used_bytes(self) -> int:
         return sum(len(node.content) for node in _files_below(self._root))
@@ -145,7 +165,7 @@ class SimulatedDisk:
         if node is None:
             if not create:
                 raise _error(errno.ENOENT, path)
-            self.begin_change(path)
+            self.begin_change("open", path)
             node = FileNode()
             node.modified_ms = self.now_ms
             self._names.change((directory, name, node))
@@ -185,7 +205,7 @@ class SimulatedDisk:
         for depth, name in enumerate(names, 1):
             node = directory.entries.get(name)
             if node is None:
-                self.begin_change(path)
+                self.begin_change("make_directory", path)
                 node = DirectoryNode()
                 self._names.change((directory, name, node))
                 if durable or depth < len(names):
@@ -201,14 +221,14 @@ class SimulatedDisk:
         node = old_directory.entries.get(old_name)
         if node is None:
             raise _error(errno.ENOENT, old)
-        self.begin_change(old)
+        self.begin_change("rename", old)
         self._names.change((old_directory, old_name, None), (new_directory, new_name, node))
 
     def remove(self, path: str) -> None:
         self.check("remove", path)
         directory, name = self._parent(path)
         self._file(path)
-        self.begin_change(path)
+        self.begin_change("remove", path)
         self._names.change((directory, name, None))
 
     def remove_tree(self, path: str) -> None:
@@ -219,14 +239,14 @@ class SimulatedDisk:
         if isinstance(node, DirectoryNode):
             for name in sorted(node.entries):
                 self.remove_tree(f"{path}/{name}")
-        self.begin_change(path)
+        self.begin_change("remove", path)
         directory, name = self._parent(path)
         self._names.change((directory, name, None))
 
     def sync_directory(self, path: str) -> None:
         self.check("sync_directory", path)
         directory = self._directory(path)
-        self.begin_change(path)
+        self.begin_change("sync_directory", path)
         self._names.sync(directory)
 
     def space(self, path: str) -> DiskSpace:
@@ -258,17 +278,21 @@ class SimulatedDisk:
             elif fault.count is None or fault.count > 0:
                 if fault.count is not None:
                     fault.count -= 1
+                self.injected_errors += 1
                 raise _error(fault.error_number, path, torn=fault.torn)
 
-    def begin_change(self, path: str) -> None:
+    def begin_change(self, operation: str, path: str, size: int = 0) -> None:
         """Count a change; the power may go just before it."""
         if self.power_off_after is not None and self.operation_count >= self.power_off_after:
             self.is_dead = True
-            raise _error(errno.ENODEV, path)
+        elif self.observe is not None:
+            self.observe(operation, path, size)
+        self.check_alive(path)
         self.operation_count += 1
 
     def check_capacity(self, path: str, more_bytes: int) -> None:
         if self.capacity_bytes is not None and self.used_bytes + more_bytes > self.capacity_bytes:
+            self.injected_errors += 1
             raise _error(errno.ENOSPC, path)
 
     # --- the tree ---
@@ -314,6 +338,7 @@ class SimulatedFile:
         self._disk = disk
         self._node = node
         self._flush_error: OSError | None = None
+        disk.open_files[path] += 1
 
     def append(self, data: Buffer) -> int:
         self._check_open()
@@ -325,7 +350,7 @@ class SimulatedFile:
             self._node.change(half, now_ms=self._disk.now_ms)
             raise
         self._disk.check_capacity(self.path, len(written))
-        self._disk.begin_change(self.path)
+        self._disk.begin_change("append", self.path, len(written))
         self._node.change(Write(position, written), now_ms=self._disk.now_ms)
         self.size = position + len(written)
         return position
@@ -351,13 +376,13 @@ class SimulatedFile:
                 self._node.fail_flush()
             self._flush_error = error
             raise
-        self._disk.begin_change(self.path)
+        self._disk.begin_change("flush", self.path)
         self._node.flush()
 
     def truncate(self, size: int) -> None:
         self._check_open()
         self._disk.check("truncate", self.path)
-        self._disk.begin_change(self.path)
+        self._disk.begin_change("truncate", self.path, size)
         self._node.change(Truncate(size), now_ms=self._disk.now_ms)
         self.size = size
 
@@ -371,6 +396,8 @@ class SimulatedFile:
     def release(self) -> None:
         assert self.reference_count > 0
         self.reference_count -= 1
+        if self.reference_count == 0:
+            self._disk.open_files[self.path] -= 1
 
     def close(self) -> None:
         self.release()
