@@ -54,6 +54,7 @@ class WireClient(asyncio.Protocol):
         done: asyncio.Future[ResponseT] = self._loop.create_future()
         if not self.is_open:
             done.set_exception(ConnectionGoneError("closed"))
+            done.exception()  # whoever does not wait for it need not hear of it
             return done
         self._sent += 1
         timer = self._loop.call_later(timeout_s or self._timeout_s, self.close)

@@ -123,7 +123,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
                 return
             try:
                 result = func(*args)
-            except Exception as error:  # noqa: BLE001: a thread hands on whatever was raised
+            except Exception as error:  # noqa: BLE001 - a thread hands on whatever was raised
                 self.call_later(self._delay(), _settle, future, None, error)
             else:
                 self.call_later(self._delay(), _settle, future, result, None)

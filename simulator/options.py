@@ -1,7 +1,8 @@
 """What one run is like: everything that is drawn from its seed before it begins.
 
 Each run turns on some kinds of faults and of load and leaves out others (a swarm): what only shows
-without the rest is found as well.
+without the rest is found as well. Each option is drawn by a chance of its own, so that a new one
+leaves all others, and with them the seeds that once found something, as they were.
 """
 
 from __future__ import annotations
@@ -33,22 +34,42 @@ class Options:
 
 
 def draw_options(seed: int) -> Options:
-    chance = chance_of(seed, "options")
+    def chance(name: str) -> random.Random:
+        return chance_of(seed, f"options/{name}")
+
     return Options(
-        safety_s=round(chance.uniform(30, 300), 1),
+        safety_s=round(chance("safety_s").uniform(30, 300), 1),
         liveness_s=120.0,
-        partitions=chance.randint(1, 4),
-        flush_messages=1 if chance.random() < 0.85 else 1_000_000,
-        producers=chance.randint(0, 2),
-        idempotent_producers=chance.randint(1, 3),
-        readers=chance.randint(0, 2),
+        partitions=chance("partitions").randint(1, 4),
+        flush_messages=1 if chance("flush_messages").random() < 0.85 else 1_000_000,
+        producers=chance("producers").randint(0, 2),
+        idempotent_producers=chance("idempotent_producers").randint(1, 3),
+        readers=chance("readers").randint(0, 2),
     )
 
 
 def changed(options: Options, name: str, text: str) -> Options:
     """With one option set from a command line. Raises ValueError in one readable line."""
-    for each in fields(Options):
-        if each.name == name:
-            kind = type(getattr(options, name))
-            return replace(options, **{name: kind(text)})
-    raise ValueError(f"{name} is no option: {', '.join(each.name for each in fields(Options))}")
+    kinds = {each.name: str(each.type) for each in fields(Options)}
+    if name not in kinds:
+        raise ValueError(f"{name} is no option; there are {', '.join(kinds)}")
+    value: object = text
+    try:
+        if kinds[name] == "int":
+            value = int(text)
+        elif kinds[name] == "float":
+            value = float(text)
+        elif kinds[name] == "bool":
+            value = {"true": True, "false": False}[text.lower()]
+    except (ValueError, KeyError):
+        raise ValueError(f"{name} is of type {kinds[name]}, which {text!r} is not") from None
+    return replace(options, **{name: value})  # type: ignore[arg-type]
+
+
+def shown(options: Options) -> dict[str, str]:
+    """Each option and its value, as `--set` takes it."""
+    texts = {each.name: getattr(options, each.name) for each in fields(Options)}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in texts.items()
+    }

@@ -5,10 +5,17 @@ A plan is always "what the seed draws, then these changes": so a command line ca
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass
 
 from simulator.faults import Fault, draw_faults
 from simulator.options import Options, changed, draw_options
+
+PARTS = ("fault:", "worker:")
+"""What `--without` may begin with."""
+HASH_SEED = "0"
+"""Python's own, under which a run is unless PYTHONHASHSEED says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +36,13 @@ class Plan:
         settings: tuple[tuple[str, str], ...] = (),
         without: frozenset[str] = frozenset(),
     ) -> Plan:
-        """What this seed does, changed so. Raises ValueError for an option that does not exist."""
+        """What this seed does, changed so. ValueError: an option or a part that cannot be."""
         options = draw_options(seed)
         for name, text in settings:
             options = changed(options, name, text)
+        for name in sorted(without):
+            if not name.startswith(PARTS):
+                raise ValueError(f"{name} is neither fault:NUMBER nor worker:NAME")
         faults = tuple(
             fault for fault in draw_faults(seed, options) if f"fault:{fault.number}" not in without
         )
@@ -40,7 +50,11 @@ class Plan:
 
     def command(self) -> str:
         """The one command that replays it."""
-        parts = ["python -m simulator", f"--seed {self.seed}"]
-        parts += [f"--set {name}={text}" for name, text in self.settings]
-        parts += [f"--without {name}" for name in sorted(self.without)]
+        hash_seed = os.environ.get("PYTHONHASHSEED", HASH_SEED)
+        parts = [] if hash_seed == HASH_SEED else [f"PYTHONHASHSEED={hash_seed}"]
+        parts += ["python", "-m", "simulator", "--seed", str(self.seed)]
+        for name, text in self.settings:
+            parts += ["--set", shlex.quote(f"{name}={text}")]
+        for name in sorted(self.without):
+            parts += ["--without", shlex.quote(name)]
         return " ".join(parts)
