@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kbroker.broker import Broker, StartError
 from kbroker.cluster.metadata_store import MetadataStore
@@ -58,6 +58,11 @@ class Machine:
         self.failure = ""
         """Why the last start was refused."""
         self.settings = dict(settings)
+        self.on_dying: Callable[[str], None] = lambda how: None
+        """Told "killed" or "power lost" before anything is changed by it."""
+        self.on_ended: Callable[[], None] = lambda: None
+        """A life is over, in whatever way."""
+        self.ended_lives: list[asyncio.Task[None]] = []
         self._loop = loop
         self._network = network
         self._chance = chance
@@ -73,10 +78,15 @@ class Machine:
     def is_running(self) -> bool:
         return self._running is not None and not self._running.done()
 
+    @property
+    def is_stopping(self) -> bool:
+        return self.broker is not None and self.broker.stopped.is_set()
+
     async def start(self) -> bool:
         """Start a broker on what the disk holds; whether it serves now. `failure` says why not."""
         assert not self.is_running
         self.lives += 1
+        life = self.lives
         self.failure = ""
         self.process = Process(f"broker-{self.node_id}.{self.lives}", self.host)
         self._network.power_on(self.host)
@@ -85,12 +95,20 @@ class Machine:
         ready: asyncio.Future[bool] = self._loop.create_future()
         token = CURRENT.set(self.process)
         try:
-            self._running = self._loop.create_task(self._live(ready), name=self.process.name)
+            running = self._loop.create_task(self._live(ready), name=self.process.name)
         finally:
             CURRENT.reset(token)
-        ends: list[asyncio.Future[bool] | asyncio.Task[None]] = [ready, self._running]
+        self._running = running
+        running.add_done_callback(lambda _: self._life_ended(life))
+        ends: list[asyncio.Future[bool] | asyncio.Task[None]] = [ready, running]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        return ready.done() and ready.result()
+        if running.done() and not running.cancelled() and running.exception() is not None:
+            self.failure = repr(running.exception())
+        return self.lives == life and ready.done() and ready.result()
+
+    def _life_ended(self, life: int) -> None:
+        if self.lives == life and self._running is not None:
+            self.on_ended()
 
     async def stop(self) -> None:
         """As SIGTERM does."""
@@ -101,18 +119,21 @@ class Machine:
 
     def kill(self) -> None:
         """kill -9: the page cache stays, and the kernel resets the connections."""
-        self._die()
+        self._die("killed")
         self._network.kill(self.process)
         self.disk = self.disk.kill()
+        self.on_ended()
 
     def crash(self) -> None:
         """Power loss: what was not flushed is lost, torn, or there; nobody is told."""
-        self._die()
+        self._die("power lost")
         self._network.cut_power(self.process)
         self.disk = self.disk.crash(self._chance)
+        self.on_ended()
 
-    def _die(self) -> None:
+    def _die(self, how: str) -> None:
         """May be called from within the broker's own code, which then meets a dead disk."""
+        self.on_dying(how)
         self.process.is_dead = True
         self.disk.is_dead = True
         if self._journal is not None:
@@ -121,6 +142,7 @@ class Machine:
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
+            self.ended_lives.append(running)
         # Its tasks unwind, into a dead disk; what is still planned after that never happens.
         WORLD.run(self._loop.call_later, UNWINDING_S, self._loop.end_process, self.process)
 
@@ -133,10 +155,13 @@ class Machine:
             try:
                 await broker.start(tasks)
             except StartError as error:
-                self.failure = str(error)
+                if not CURRENT.get().is_dead:
+                    self.failure = str(error)
                 await broker.stop()
                 tasks.cancel_all()
                 ready.set_result(False)
+                return
+            if CURRENT.get().is_dead:
                 return
             self.broker = broker
             ready.set_result(True)
@@ -144,8 +169,9 @@ class Machine:
             await broker.drain()
             tasks.cancel_all()
             await broker.stop()
-        self.failure = broker.failure
-        self.broker = self.flusher = None
+        if self.broker is broker:  # else it died while it stopped
+            self.failure = broker.failure
+            self.broker = self.flusher = None
 
     def _all_settings(self) -> dict[str, str]:
         return {
