@@ -72,6 +72,7 @@ class _Selector:
         self._steps = 0
 
     def select(self, timeout: float | None) -> list[object]:
+        self._loop.raise_failure()
         if timeout is None:
             raise SimulationStuckError("nothing is left to happen, and somebody waits")
         if timeout > CREEP_S:
@@ -97,9 +98,23 @@ class SimulatedLoop(base_events.BaseEventLoop):
         self._selector = _Selector(self)
         self._clock_resolution = 1e-9
         self.slow_callback_duration = 1e9
+        self.is_ending = False
+        """The run is over; what its tasks raise while they are cancelled is no concern."""
+        self._failure: Exception | None = None
+        self.set_exception_handler(_callback_raised)
 
     def time(self) -> float:
         return self.now
+
+    def fail(self, error: Exception) -> None:
+        """End the run with this before the loop's next turn, whoever catches what. The first counts."""
+        if self._failure is None and not self.is_ending:
+            self._failure = error
+
+    def raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def end_process(self, process: Process) -> None:
         """Nothing happens any more that `process` had planned. Its tasks end first: `cluster`."""
@@ -184,6 +199,17 @@ class SimulatedLoop(base_events.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         raise SimulationStuckError("a thread spoke to the simulated loop")
+
+
+def _callback_raised(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What a callback raises would only be logged: here it fails the run. What nobody waits for any
+    more, as tasks that were cancelled, is no concern."""
+    error, handle = context.get("exception"), context.get("handle")
+    if not isinstance(error, Exception) or not isinstance(handle, asyncio.Handle):
+        return
+    if not handle._context.get(CURRENT, NOBODY).is_dead:  # type: ignore[attr-defined]
+        assert isinstance(loop, SimulatedLoop)
+        loop.fail(error)
 
 
 def _settle(

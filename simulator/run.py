@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ class Report:
     counts: Mapping[str, int]
     failure: str | None
     events: tuple[str, ...]
+    workers: tuple[str, ...] = ()
+    """Who took part."""
 
 
 def run(plan: Plan) -> Report:
@@ -62,8 +65,11 @@ def run(plan: Plan) -> Report:
     gc.disable()  # when it runs must not depend on what ran before
     try:
         loop.run_until_complete(_play(world))
-    except (InvariantError, SimulationStuckError, AssertionError) as error:
+        loop.raise_failure()
+    except Exception as error:  # noqa: BLE001 - whatever it is, this seed has found it
         failure = f"{type(error).__name__}: {error}"
+        if not isinstance(error, InvariantError | SimulationStuckError):
+            world.events += traceback.format_exc().splitlines()
     finally:
         _end(loop)
         gc.enable()
@@ -76,6 +82,7 @@ def run(plan: Plan) -> Report:
         counts=dict(sorted(world.counts.items())),
         failure=failure,
         events=tuple(world.events[-EVENTS_SHOWN:]),
+        workers=tuple(world.workers),
     )
 
 
@@ -91,6 +98,7 @@ async def _play(world: World) -> None:
     workers = [
         each for each in draw_workers(world) if f"worker:{each.name}" not in world.plan.without
     ]
+    world.workers = [each.name for each in workers]
     for worker in workers:
         await worker.prepare()
     tasks = [world.spawn_client(worker.name, worker.work()) for worker in workers]
@@ -109,7 +117,7 @@ async def _do_faults(world: World) -> None:
     for fault in world.plan.faults:
         await asyncio.sleep(max(0.0, fault.at_s - world.loop.now))
         world.note(str(fault))
-        world.counts["faults"] += 1
+        world.counts[f"fault: {fault.kind}"] += 1
         await KINDS[fault.kind](world, fault)
     await asyncio.sleep(max(0.0, world.plan.options.safety_s - world.loop.now))
 
@@ -140,6 +148,7 @@ async def _first_failure(
 
 
 def _end(loop: SimulatedLoop) -> None:
+    loop.is_ending = True
     tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
     for task in tasks:
         task.cancel()

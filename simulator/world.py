@@ -46,6 +46,8 @@ class World:
     phase: Phase = Phase.SAFETY
     acked: dict[tuple[int, int], bytes] = field(default_factory=dict)
     clients: int = 0
+    workers: list[str] = field(default_factory=list)
+    """The names of those who take part."""
 
     def chance(self, name: str) -> random.Random:
         """The chance of one actor of this run."""
