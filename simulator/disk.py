@@ -153,6 +153,11 @@ class SimulatedDisk:
         return bytes(node.durable[start:])
 
     @property
+    def root(self) -> DirectoryNode:
+        """For whoever changes files behind everyone's back."""
+        return self._root
+
+    @property
     def used_bytes(self) -> int:
         return sum(len(node.content) for node in _files_below(self._root))
 
