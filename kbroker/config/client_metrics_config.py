@@ -73,7 +73,7 @@ def _check_pattern(text: str) -> None:
     name, _, pattern = text.partition("=")
     try:
         sound = name.strip() in _MATCHED and bool(re.compile(pattern) and pattern)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):  # a repetition too large, parts too deep
         sound = False
     if not sound:
         raise ConfigError("match", f"Illegal client matching pattern: {text}")

@@ -38,6 +38,8 @@ def test_some_faults_are_of_the_request(settings: dict[str, str]) -> None:
         ("match", "client_id"),
         ("match", "client_id="),
         ("match", "client_id=("),
+        ("match", "client_id=a{99999999999999999999}"),
+        ("match", "client_id=" + "(" * 3000),
     ],
 )
 def test_others_are_of_the_value(name: str, text: str) -> None:
