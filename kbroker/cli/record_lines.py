@@ -8,7 +8,6 @@ else `{"base64": "..."}`. What `consume --format json` prints, `produce --format
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ def read_json_bytes(value: object, name: str) -> bytes | None:
     if isinstance(value, dict) and list(value) == ["base64"]:
         try:
             return base64.b64decode(str(value["base64"]), validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one; letters beyond ASCII are another
             raise LineError(f"{name} is not base64") from None
     raise LineError(f'{name} is neither a string, nor null, nor {{"base64": ...}}')
 

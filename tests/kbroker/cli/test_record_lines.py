@@ -72,6 +72,7 @@ def test_little_is_needed_in_json():
         (b'{"value": 1}', "value is neither a string"),
         (b'{"value": "\\ud800"}', "half of a surrogate pair"),
         (b'{"key": {"base64": "?"}}', "key is not base64"),
+        ('{"key": {"base64": "\u00e9AAA"}}'.encode(), "key is not base64"),
         (b'{"headers": "x"}', "headers are neither"),
         (b'{"headers": [["x"]]}', "not a pair"),
         (b'{"partition": -1}', "partition is not a number"),
