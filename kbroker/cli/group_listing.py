@@ -135,9 +135,9 @@ def read_assignment(data: bytes) -> dict[str, list[int]]:
     try:
         assignment = ConsumerProtocolAssignment.decode(data)
         topics = assignment.assigned_partitions
+        return {str(each.topic): sorted(each.partitions) for each in topics}
     except (struct.error, ValueError, AttributeError, IndexError, TypeError):
         return {}
-    return {str(each.topic): sorted(each.partitions) for each in topics}
 
 
 def find_progress(admin: KafkaAdminClient, target: Target, group: Group) -> list[Progress]:
