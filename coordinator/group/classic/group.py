@@ -17,6 +17,7 @@ from wire.errors import ErrorCode, KafkaError
 from wire.messages.join_group import JoinGroupResponseMember
 
 CONSUMER_PROTOCOL_TYPE = "consumer"
+LAST_GENERATION = (1 << 31) - 1
 
 
 class GroupState(Enum):
@@ -243,7 +244,8 @@ class ClassicGroup:
 
     def begin_generation(self, wall_ms: int) -> None:
         """The next generation, with those who are in the group now."""
-        self.generation += 1
+        # A stored record may hold the last number that there is: it must not lock its group out.
+        self.generation = 1 if self.generation == LAST_GENERATION else self.generation + 1
         self.pending_sync.clear()
         if self.members:
             self.protocol_name = self.select_protocol()

@@ -123,3 +123,12 @@ def test_nobody_goes_untold() -> None:
     group.await_join(group.members["a"], WAITING)
     with pytest.raises(AssertionError):
         group.remove("a")
+
+
+def test_after_the_last_generation_the_first_one_follows() -> None:
+    group = stable_group(new_member("a"))
+    group.generation = (1 << 31) - 1
+    group.remove("a")
+    group.transition_to(GroupState.PREPARING_REBALANCE, 0)
+    group.begin_generation(0)
+    assert group.generation == 1
