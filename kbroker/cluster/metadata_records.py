@@ -20,6 +20,9 @@ FORMAT_VERSION = 1
 
 NO_LEADER = -1
 
+SHOWN_BYTES = 1000
+"""Of a value that is refused, in the error's text."""
+
 _Record = TypeVar("_Record")
 
 
@@ -316,8 +319,9 @@ def _encode(document: Mapping[str, object]) -> bytes:
 def _decode(value: bytes, build: Callable[[dict[str, object]], _Record]) -> _Record:
     try:
         return build(_object(json.loads(value)))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"a metadata value that makes no sense ({error}): {value!r}") from error
+    except (KeyError, TypeError, RecursionError) as error:
+        shown = repr(value[:SHOWN_BYTES])
+        raise ValueError(f"a metadata value that makes no sense ({error}): {shown}") from error
 
 
 def _listener(document: dict[str, object]) -> ListenerRecord:
