@@ -66,6 +66,14 @@ class BrokerProcess:
                 raise AssertionError(f"not ready, status {status}:\n{self.errors}")
         return self
 
+    def is_ready_within(self, seconds: float) -> bool:
+        """Whether it is ready after waiting so long at most; an end before that is an error."""
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], seconds)
+        if readable and not self._read_some():
+            raise AssertionError(f"not ready, status {self.wait()}:\n{self.errors}")
+        return LAST_READY_LINE in self.output
+
     @property
     def addresses(self) -> list[Address]:
         """Of each listener, in the order of `listeners`."""
