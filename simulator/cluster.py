@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from kbroker.broker import Broker, StartError
 from kbroker.cluster.metadata_store import MetadataStore
@@ -28,6 +29,12 @@ PORT = 9092
 DATA = "/data"
 UNWINDING_S = 0.000_1
 """What the tasks of a dead process get to end in."""
+
+
+class Account(Protocol):
+    """Told of the end of each life, with the broker that led it, if it came to serve."""
+
+    def __call__(self, broker: Broker | None, *, pages_lost: bool) -> None: ...
 
 
 class Machine:
@@ -58,6 +65,8 @@ class Machine:
         self.failure = ""
         """Why the last start was refused."""
         self.settings = dict(settings)
+        self.account: Account = _nobody_is_told
+        """Whoever knows what the broker owes: told before a dying one is gone, and after a stop."""
         self.on_dying: Callable[[str], None] = lambda how: None
         """Told "killed" or "power lost" before anything is changed by it."""
         self.on_ended: Callable[[], None] = lambda: None
@@ -134,6 +143,7 @@ class Machine:
     def _die(self, how: str) -> None:
         """May be called from within the broker's own code, which then meets a dead disk."""
         self.on_dying(how)
+        self.account(self.broker, pages_lost=how == "power lost")
         self.process.is_dead = True
         self.disk.is_dead = True
         if self._journal is not None:
@@ -171,6 +181,8 @@ class Machine:
             await broker.stop()
         if self.broker is broker:  # else it died while it stopped
             self.failure = broker.failure
+            # What a failed flush was to write is lost, as by a power loss.
+            self.account(broker, pages_lost=bool(broker.failure))
             self.broker = self.flusher = None
 
     def _all_settings(self) -> dict[str, str]:
@@ -199,3 +211,7 @@ class Machine:
             make_flusher=make_flusher,
             open_store=open_metadata,
         )
+
+
+def _nobody_is_told(broker: Broker | None, *, pages_lost: bool) -> None:
+    pass

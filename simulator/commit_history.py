@@ -72,6 +72,14 @@ class CommitHistory:
             commit.settled = moment
         self._open.clear()
 
+    def forgive(self) -> None:
+        """No commit so far has to be there any more: power was lost, and the page cache was all
+        that was promised. Each may be there."""
+        moment = self._tick()
+        for commits in self._commits.values():
+            for commit in commits:
+                commit.acknowledged, commit.settled, commit.session = None, moment, None
+
     def fetching(self, group: str, partition: Partition) -> Fetch:
         return Fetch((group, partition), self._tick())
 

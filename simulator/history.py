@@ -87,6 +87,8 @@ class History:
     _positions: dict[tuple[str, Partition], int] = field(default_factory=dict)
     _gaps: list[tuple[str, Partition, int, int]] = field(default_factory=list)
     _given: dict[tuple[str, Partition], set[int]] = field(default_factory=dict)
+    _reused: set[Partition] = field(default_factory=set)
+    """Offsets there may have been given twice: what a group was given by offset says nothing."""
     _found: list[Anomaly] = field(default_factory=list)
 
     def note(self, event: str) -> None:
@@ -186,6 +188,20 @@ class History:
         for key in [key for key in self._positions if key[1] == partition]:
             del self._positions[key]
         self._gaps = [gap for gap in self._gaps if gap[1] != partition]
+
+    def forget_from(self, partition: Partition, offset: int) -> None:
+        """From this offset on nothing that was told of it holds any more, as after `forgive`."""
+        for send in self.sends.values():
+            if send.partition == partition and (send.offset is None or send.offset >= offset):
+                send.fate, send.offset = Fate.UNKNOWN, None
+        seen = self.seen.get(partition, {})
+        for each in [each for each in seen if each >= offset]:
+            del seen[each]
+        for key in [key for key in self._positions if key[1] == partition]:
+            if self._positions[key] > offset:
+                del self._positions[key]
+        self._gaps = [gap for gap in self._gaps if gap[1] != partition or gap[3] <= offset]
+        self._reused.add(partition)
 
     # Judging.
 
@@ -295,7 +311,7 @@ class History:
         for group, partition, committed in self.commits.last_acknowledged():
             final = self.finals.get(partition)
             given = self._given.get((group, partition))
-            if final is None or given is None:
+            if final is None or given is None or partition in self._reused:
                 continue  # it commits numbers of its own, without polling
             for offset, value in final.records:
                 if offset < committed and offset not in given:

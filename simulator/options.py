@@ -31,6 +31,10 @@ class Options:
     producers: int
     idempotent_producers: int
     readers: int
+    more_topics: int
+    """Beside the one that is always there; some with durability of their own."""
+    bursts: int
+    """About how often each producer sends in the safety phase."""
 
 
 def draw_options(seed: int) -> Options:

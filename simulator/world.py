@@ -10,17 +10,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from simulator.cluster import Machine
+from simulator.invariant_error import InvariantError
+from simulator.ledger import Ledger
 from simulator.loop import CURRENT, Process, SimulatedLoop
 from simulator.network import Network
 from simulator.options import chance_of
 from simulator.plan import Plan
 from simulator.situations import Situations
 
-TOPIC = "load"
-
-
-class InvariantError(Exception):
-    """Something does not hold that must. One line that says what."""
+__all__ = ["InvariantError", "Phase", "World"]
 
 
 class Phase(Enum):
@@ -44,10 +42,15 @@ class World:
     counts: Counter[str] = field(default_factory=Counter)
     events: list[str] = field(default_factory=list)
     phase: Phase = Phase.SAFETY
-    acked: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    phases: dict[str, float] = field(default_factory=lambda: {Phase.SAFETY.value: 0.0})
+    """When each began."""
     clients: int = 0
     workers: list[str] = field(default_factory=list)
     """The names of those who take part."""
+
+    def __post_init__(self) -> None:
+        self.machine.account = self.ledger.broker_ended
 
     def chance(self, name: str) -> random.Random:
         """The chance of one actor of this run."""
@@ -55,6 +58,11 @@ class World:
 
     def note(self, event: str) -> None:
         self.events.append(f"{self.loop.now:10.6f} {event}")
+
+    def enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self.phases[phase.value] = self.loop.now
+        self.note(f"phase: {phase.value}")
 
     @property
     def finishing(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.workload.final import FinalReader
 from simulator.workload.producers import PlainProducer
 from simulator.workload.worker import Worker
 
@@ -14,4 +15,6 @@ if TYPE_CHECKING:
 def draw_workers(world: World) -> list[Worker]:
     """In the order in which they are prepared."""
     options = world.plan.options
-    return [PlainProducer(world, f"producer-{number}") for number in range(options.producers + 1)]
+    workers: list[Worker] = [FinalReader(world, "final")]
+    workers += [PlainProducer(world, f"producer-{number}") for number in range(options.producers)]
+    return workers

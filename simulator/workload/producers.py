@@ -1,93 +1,109 @@
-"""Producers: bursts of batches, several in flight, over a connection made anew as needed."""
+"""Producers without idempotence: several requests in flight, in bursts, with every kind of acks.
+
+What is not answered is unknown, and is left so. Their order holds on one connection only: what a
+slow route held back may arrive after what the next connection brought.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from simulator.client import ConnectionGoneError, WireClient, connect
+from simulator.client import ConnectionGoneError, WireClient
+from simulator.invariant_error import InvariantError
+from simulator.workload.caller import RETRIABLE, Caller, must_be
+from simulator.workload.requests import PRODUCE_VERSION, Partition, produce_request
+from simulator.workload.sending import Batch, Source
 from wire.errors import ErrorCode
-from wire.messages.create_topics import (
-    CreatableTopic,
-    CreateTopicsRequest,
-    CreateTopicsResponse,
-)
-from wire.messages.produce import (
-    PartitionProduceData,
-    ProduceRequest,
-    ProduceResponse,
-    TopicProduceData,
-)
-from wire.records.batch import build_batch
-from wire.records.record import Record
+from wire.messages.produce import PartitionProduceResponse, ProduceResponse
 
 if TYPE_CHECKING:
     from simulator.world import World
 
-TOPIC = "load"
+MOST_IN_FLIGHT = 8
 
 
 class PlainProducer:
-    """Without idempotence, acks=all: what is unknown is left. Mutable."""
+    """What is unknown is left. Mutable."""
 
     def __init__(self, world: World, name: str) -> None:
         self.name = name
         self._world = world
         self._chance = world.chance(name)
-        self._count = 0
+        self._caller = Caller(world, name, self._chance)
+        self._source = Source(world, name, self._chance)
 
     async def prepare(self) -> None:
-        client = await connect(self._world.machine.address, self.name)
-        topic = CreatableTopic(
-            name=TOPIC,
-            num_partitions=self._world.plan.options.partitions,
-            replication_factor=-1,
-            assignments=[],
-            configs=[],
-        )
-        request = CreateTopicsRequest(topics=[topic], timeout_ms=60_000)
-        answer = await client.send(request, 7, CreateTopicsResponse)
-        assert answer.topics[0].error_code in (0, ErrorCode.TOPIC_ALREADY_EXISTS)
-        client.close()
+        self._world.ledger.producers_left += 1
 
     async def work(self) -> None:
         while True:
+            was_finishing = self._world.finishing
             try:
-                client = await connect(self._world.machine.address, self.name)
-                while True:
-                    await self._burst(client)
-                    if self._world.finishing:
-                        client.close()
-                        return
-                    await asyncio.sleep(self._chance.expovariate(0.2))
+                acknowledged = await self._burst(await self._caller.client())
             except ConnectionGoneError:
-                await asyncio.sleep(self._chance.uniform(0.05, 1))
-
-    async def _burst(self, client: WireClient) -> None:
-        under_way = []
-        for _ in range(self._chance.randint(1, 10)):
-            self._count += 1
-            value = f"{self.name}/{self._count}".encode()
-            partition = self._chance.randrange(self._world.plan.options.partitions)
-            data = build_batch([Record(offset=0, timestamp_ms=0, key=None, value=value)])
-            request = ProduceRequest(
-                acks=-1,
-                timeout_ms=30_000,
-                topic_data=[
-                    TopicProduceData(
-                        name=TOPIC,
-                        partition_data=[
-                            PartitionProduceData(index=partition, records=memoryview(data))
-                        ],
-                    )
-                ],
-            )
-            under_way.append((partition, value, client.send(request, 9, ProduceResponse)))
-        for partition, value, answer in under_way:
-            told = (await answer).responses[0].partition_responses[0]
-            if told.error_code == 0:
-                self._world.counts["acknowledged"] += 1
-                self._world.acked[partition, told.base_offset] = value
+                await self._caller.pause()
+                continue
+            if was_finishing and acknowledged:
+                break
+            await self._source.rest()
+        self._caller.hang_up()
+        self._world.ledger.producers_left -= 1
 
     async def check(self) -> None:
         pass
+
+    async def _burst(self, client: WireClient) -> int:
+        """How many requests had all their batches acknowledged. ConnectionGoneError."""
+        sender = f"{self.name}@{self._caller.connections}"
+        under_way: list[tuple[list[Batch], asyncio.Future[ProduceResponse]]] = []
+        for _ in range(self._chance.randint(1, MOST_IN_FLIGHT)):
+            count = 2 if self._chance.random() < 0.2 else 1
+            partitions = self._source.partitions
+            chosen = self._chance.sample(partitions, k=min(count, len(partitions)))
+            batches = [self._source.batch(partition, sender) for partition in chosen]
+            acks = self._chance.choice((-1, -1, -1, 1, 1, 0))
+            request = produce_request([(each.partition, each.data) for each in batches], acks=acks)
+            if acks == 0:
+                client.send_unanswered(request, PRODUCE_VERSION)
+            else:
+                under_way.append((batches, client.send(request, PRODUCE_VERSION, ProduceResponse)))
+        if self._chance.random() < 0.1:
+            await self._send_damaged(client, sender)
+        acknowledged = 0
+        for batches, answer in under_way:
+            acknowledged += self._take(batches, await answer)
+        return acknowledged
+
+    def _take(self, batches: list[Batch], answer: ProduceResponse) -> bool:
+        found = answers_by_partition(answer)
+        codes = [self._told(each, found[each.partition]) for each in batches]
+        return not any(codes)
+
+    def _told(self, batch: Batch, answer: PartitionProduceResponse) -> ErrorCode:
+        code = must_be(answer.error_code, *RETRIABLE, who=self.name, what="a batch")
+        if code is ErrorCode.NONE:
+            self._source.acknowledged(batch, answer.base_offset)
+        return code
+
+    async def _send_damaged(self, client: WireClient, sender: str) -> None:
+        """A batch that changed on its way: refused, for certain."""
+        batch = self._source.batch(self._chance.choice(self._source.partitions), sender)
+        batch.data[-1] ^= 1
+        request = produce_request([(batch.partition, batch.data)], acks=-1)
+        answer = await client.send(request, PRODUCE_VERSION, ProduceResponse)
+        told = answer.responses[0].partition_responses[0]
+        if told.error_code == ErrorCode.NONE:
+            raise InvariantError(f"{self.name}: a damaged batch is at offset {told.base_offset}")
+        allowed = (ErrorCode.CORRUPT_MESSAGE, *RETRIABLE)
+        must_be(told.error_code, *allowed, who=self.name, what="a damaged batch")
+        for value in batch.values:
+            self._world.ledger.history.failed(value)
+
+
+def answers_by_partition(answer: ProduceResponse) -> dict[Partition, PartitionProduceResponse]:
+    return {
+        (topic.name, each.index): each
+        for topic in answer.responses
+        for each in topic.partition_responses
+    }
