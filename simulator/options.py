@@ -34,7 +34,17 @@ class Options:
     more_topics: int
     """Beside the one that is always there; some with durability of their own."""
     bursts: int
-    """About how often each producer sends in the safety phase."""
+    """About how often each producer sends, and everybody else does something, in the safety
+    phase."""
+    groups: int
+    members: int
+    """Of each group, at most; they come and go."""
+    committers: int
+    """Clients that commit offsets without being members."""
+    admins: int
+    """Kinds of administration that go on, of those there are."""
+    aiokafka: bool
+    """The unchanged aiokafka client takes part, where it is installed."""
 
 
 def draw_options(seed: int) -> Options:
@@ -49,6 +59,13 @@ def draw_options(seed: int) -> Options:
         producers=chance("producers").randint(0, 2),
         idempotent_producers=chance("idempotent_producers").randint(1, 3),
         readers=chance("readers").randint(0, 2),
+        more_topics=chance("more_topics").randint(0, 2),
+        bursts=chance("bursts").randint(4, 16),
+        groups=chance("groups").choice([0, 1, 1, 2]),
+        members=chance("members").randint(1, 3),
+        committers=chance("committers").choice([0, 0, 1]),
+        admins=chance("admins").randint(0, 2),
+        aiokafka=chance("aiokafka").random() < 0.05,
     )
 
 
