@@ -44,9 +44,12 @@ TABLE = (
     Row(lifecycle.register_again, 2),
 )
 ACTIONS: dict[str, Action] = {row.action.__name__: row.action for row in TABLE}
-# Each as often as it weighs: a draw is one index.
-URN = tuple(row for row in TABLE for _ in range(row.weight))
-DRAWS = 200
+Urn = tuple[tuple[Action, int], ...]
+"""Actions with their brokers, each as often as it weighs: a draw is one index."""
+
+HASTE = (1, 3, 9)
+"""How much more often than another one an action of a broker happens in a walk."""
+DRAWS = 40
 """So many draws without a step, and the state is searched for one."""
 
 
@@ -61,16 +64,27 @@ def steps(state: State, rules: Rules) -> Iterator[Step]:
             yield from action(state, NOBODY, rules)
 
 
-def drawn_step(state: State, rules: Rules, random: Random) -> Step | None:
+def drawn_urn(broker_count: int, random: Random) -> Urn:
+    """What a walk draws from. Each has its own: brokers that lag, crash often, never flush ...
+
+    Walks that are all alike in how fast each thing goes find what takes a laggard much later.
+    """
+    pairs = []
+    for action, weight, of_brokers in TABLE:
+        for broker_id in range(broker_count) if of_brokers else (NOBODY,):
+            pairs += [(action, broker_id)] * (weight * random.choice(HASTE))
+    return tuple(pairs)
+
+
+def drawn_step(state: State, rules: Rules, urn: Urn, random: Random) -> Step | None:
     """One step by chance: an action is drawn before it is asked, so that few are asked in vain.
 
     None: no step is possible at all.
     """
-    chance, broker_count = random.random, len(state.brokers)
+    chance, pairs = random.random, len(urn)
     for _ in range(DRAWS):
-        row = URN[int(chance() * len(URN))]
-        broker_id = int(chance() * broker_count) if row.of_brokers else NOBODY
-        found = list(row.action(state, broker_id, rules))
+        action, broker_id = urn[int(chance() * pairs)]
+        found = list(action(state, broker_id, rules))
         if found:
             return found[int(chance() * len(found))]
     found = list(steps(state, rules))

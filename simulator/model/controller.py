@@ -10,7 +10,6 @@ from simulator.model.state import (
     NOBODY,
     PartitionRecord,
     State,
-    members,
     replaced,
     with_broker,
 )
@@ -42,11 +41,13 @@ def admit(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
     if not registration or state.admissions[broker_id] == registration:
         return
     without = taken_out(state, broker_id, rules)
-    if Rule.EPOCH_RAISED_AT_START not in rules and not state.brokers[broker_id].lossy:
+    if Rule.EPOCH_RAISED_AT_START not in rules and not state.lossy_registrations >> broker_id & 1:
         without = state.partition  # it goes on as if it had never been away
-    admitted = with_broker(
-        state, broker_id, state.brokers[broker_id]._replace(lossy=False)
-    )._replace(admissions=replaced(state.admissions, broker_id, registration))
+    admitted = state._replace(admissions=replaced(state.admissions, broker_id, registration))
+    broker = state.brokers[broker_id]
+    if broker.running and broker.broker_epoch == registration:
+        # One that has died since may have died lossily: its admission says nothing of that.
+        admitted = with_broker(admitted, broker_id, broker._replace(lossy=False))
     if without == state.partition:
         yield Label("admit", broker_id), admitted
         return
@@ -115,7 +116,7 @@ def taken_out(state: State, broker_id: int, rules: Rules) -> PartitionRecord:
     """The partition record without the broker; the epochs are left to whoever stores it."""
     partition, bit = state.partition, 1 << broker_id
     # Only a registration says how a restart was.
-    lossy = state.registrations[broker_id] != 0 and state.brokers[broker_id].lossy
+    lossy = state.registrations[broker_id] != 0 and state.lossy_registrations & bit
     isr, elr = partition.isr & ~bit, partition.elr
     if Rule.ELR_KEPT not in rules and not isr:
         isr = partition.isr  # as before KIP-966: the last member is never taken out
@@ -203,13 +204,3 @@ def with_partition(state: State, partition: PartitionRecord, before: PartitionRe
     while kept < min(len(log), len(state.committed)) and log[kept] == state.committed[kept]:
         kept += 1
     return after._replace(committed=state.committed[:kept], loss_logged=True)
-
-
-def shows_members(partition: PartitionRecord) -> str:
-    """The record in one line, for traces."""
-    leader = "none" if partition.leader == NOBODY else str(partition.leader)
-    return (
-        f"leader {leader} epoch {partition.leader_epoch} isr {list(members(partition.isr))} "
-        f"elr {list(members(partition.elr))} min {partition.min_isr} "
-        f"partition epoch {partition.partition_epoch}"
-    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from simulator.model.actions import drawn_step, step_named, steps
+from simulator.model.actions import drawn_step, drawn_urn, step_named, steps
 from simulator.model.invariants import broken
 from simulator.model.rules import ALL_RULES, Rules
 from simulator.model.state import Budget, State, initial
@@ -45,9 +45,9 @@ def search(start: State, rules: Rules, *, most_states: int, progress: Progress) 
         state = queue.popleft()
         for label, after in steps(state, rules):
             step_count += 1
-            if after in came_from:
+            step = (state, label)
+            if came_from.setdefault(after, step) is not step:
                 continue
-            came_from[after] = (state, label)
             found = broken(after)
             if found:
                 violation = Violation(*found, _trace(came_from, after))
@@ -73,10 +73,11 @@ def _trace(came_from: dict[State, tuple[State, Label] | None], state: State) -> 
 def walk(start: State, rules: Rules, seed: int) -> Exploration:
     """One random walk: the same steps for the same seed, rules and start."""
     random = Random(seed)
+    urn = drawn_urn(len(start.brokers), random)
     state = start
     trace: list[Label] = []
     for _ in range(WALK_STEPS):
-        step = drawn_step(state, rules, random)
+        step = drawn_step(state, rules, urn, random)
         if step is None:
             break
         label, state = step

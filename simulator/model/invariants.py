@@ -12,9 +12,10 @@ def leader_completeness(state: State) -> str | None:
         return None
     leader = state.brokers[leader_id]
     current = leader.partition.leader_epoch == state.partition.leader_epoch
-    if leads(leader, leader_id) and current:
-        if leader.log[: len(state.committed)] != state.committed:
-            return f"broker {leader_id} leads without a committed record"
+    if not current or not leads(leader, leader_id):
+        return None
+    if leader.log[: len(state.committed)] != state.committed:
+        return f"broker {leader_id} leads without a committed record"
     return None
 
 

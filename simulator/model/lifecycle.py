@@ -127,9 +127,12 @@ def register_again(state: State, broker_id: int, rules: Rules) -> Iterator[Step]
 
 def registered(state: State, broker_id: int, broker: Broker) -> State:
     """A new registration, and with it a new broker epoch."""
-    epoch = state.next_broker_epoch
+    epoch, bit = state.next_broker_epoch, 1 << broker_id
+    lossy = state.lossy_registrations & ~bit
     return with_broker(state, broker_id, broker._replace(broker_epoch=epoch))._replace(
-        registrations=replaced(state.registrations, broker_id, epoch), next_broker_epoch=epoch + 1
+        registrations=replaced(state.registrations, broker_id, epoch),
+        lossy_registrations=lossy | bit if broker.lossy else lossy,
+        next_broker_epoch=epoch + 1,
     )
 
 

@@ -69,6 +69,8 @@ def holds(state: State, proposal: Proposal, rules: Rules) -> bool:
         seen = proposal.partition_epoch == partition.partition_epoch
     else:
         seen = proposal.leader_epoch == partition.leader_epoch
+    # Nothing in the model breaks without this comparison; it stops a leader that lost its lease.
+    seen = seen and state.registrations[proposal.leader] == proposal.broker_epoch
     joining = proposal.joining
     if joining == NOBODY or Rule.BROKER_EPOCH_COMPARED not in rules:
         return seen

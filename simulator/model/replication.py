@@ -52,23 +52,8 @@ def fetch(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
 
     Only once its log is a prefix of the leader's, as far as epochs can tell: see `truncate`.
     """
-    leader_id = leader_fetched_from(state, broker_id, rules)
-    if leader_id == NOBODY:
-        return
-    broker, leader = state.brokers[broker_id], state.brokers[leader_id]
-    by_epoch = Rule.TRUNCATION_BY_EPOCH in rules
-    if by_epoch and divergence(leader=leader.log, follower=broker.log) is not None:
-        return
-    log_end = len(broker.log)
-    log = broker.log + leader.log[log_end : log_end + 1]
-    told = Follower(told_end(broker, rules), broker.broker_epoch)
-    brokers = list(state.brokers)
-    brokers[leader_id] = leader._replace(followers=replaced(leader.followers, broker_id, told))
-    brokers[broker_id] = broker._replace(
-        log=log, high_watermark=min(leader.high_watermark, len(log))
-    )
-    after = state._replace(brokers=tuple(brokers))
-    if after != state:
+    after = fetched(state, broker_id, rules)
+    if after is not None and after != state:
         yield Label("fetch", broker_id), after
 
 
@@ -130,6 +115,7 @@ def propose_isr(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
         isr = leader.partition.isr ^ bit
         proposal = Proposal(
             leader=broker_id,
+            broker_epoch=leader.broker_epoch,
             leader_epoch=leader.partition.leader_epoch,
             partition_epoch=leader.partition.partition_epoch,
             isr=isr,
@@ -157,6 +143,26 @@ def forget_proposals(state: State, broker_id: int, rules: Rules) -> Iterator[Ste
             Label("forget_proposals", broker_id),
             with_broker(state, broker_id, broker._replace(unresolved=())),
         )
+
+
+def fetched(state: State, broker_id: int, rules: Rules) -> State | None:
+    """The state after a Fetch, which may have changed nothing; None if nobody answers it."""
+    leader_id = leader_fetched_from(state, broker_id, rules)
+    if leader_id == NOBODY:
+        return None
+    broker, leader = state.brokers[broker_id], state.brokers[leader_id]
+    by_epoch = Rule.TRUNCATION_BY_EPOCH in rules
+    if by_epoch and divergence(leader=leader.log, follower=broker.log) is not None:
+        return None
+    log_end = len(broker.log)
+    log = broker.log + leader.log[log_end : log_end + 1]
+    told = Follower(told_end(broker, rules), broker.broker_epoch)
+    brokers = list(state.brokers)
+    brokers[leader_id] = leader._replace(followers=replaced(leader.followers, broker_id, told))
+    brokers[broker_id] = broker._replace(
+        log=log, high_watermark=min(leader.high_watermark, len(log))
+    )
+    return state._replace(brokers=tuple(brokers))
 
 
 def has_caught_up(leader: Broker, follower: Follower, rules: Rules) -> bool:

@@ -79,6 +79,8 @@ class Proposal(NamedTuple):
     """A leader's change of the ISR, on its way to the metadata store."""
 
     leader: int
+    broker_epoch: int
+    """The leader's own."""
     leader_epoch: int
     partition_epoch: int
     isr: Replicas
@@ -121,6 +123,8 @@ class State(NamedTuple):
     partition: PartitionRecord
     registrations: tuple[int, ...]
     """`brokers/<id>`: the broker epoch, 0 while there is none."""
+    lossy_registrations: Replicas
+    """Whose registration says that the restart was lossy."""
     admissions: tuple[int, ...]
     """`admit/<id>`: the broker epoch last admitted."""
     next_broker_epoch: int
@@ -167,6 +171,7 @@ def initial(budget: Budget, broker_count: int = 3, min_isr: int = 2) -> State:
     return State(
         partition=partition,
         registrations=broker_epochs,
+        lossy_registrations=0,
         admissions=broker_epochs,
         next_broker_epoch=broker_count + 1,
         configured_min_isr=min_isr,
@@ -185,7 +190,7 @@ def with_broker(state: State, broker_id: int, broker: Broker) -> State:
 
 
 def replaced(items: tuple[Item, ...], index: int, item: Item) -> tuple[Item, ...]:
-    return items[:index] + (item,) + items[index + 1 :]
+    return (*items[:index], item, *items[index + 1 :])
 
 
 def maximal_isr(broker: Broker) -> Replicas:
