@@ -29,6 +29,8 @@ GROUP_ID_NOT_FOUND_SINCE = 9
 """Older clients of OffsetCommit expect ILLEGAL_GENERATION for a group that is not there."""
 
 NO_RETENTION_TIME = -1
+LAST_MOMENT_MS = (1 << 63) - 1
+"""The latest that a record can say; no retention time goes beyond it."""
 
 
 def check_may_commit(
@@ -62,7 +64,7 @@ def commit_offsets(
     """Store the offsets of a request that may commit, all but those with too much metadata."""
     expires_ms = NO_EXPIRY
     if request.retention_time_ms != NO_RETENTION_TIME:
-        expires_ms = wall_ms + request.retention_time_ms
+        expires_ms = min(wall_ms + request.retention_time_ms, LAST_MOMENT_MS)
     records: list[CoordinatorRecord] = []
     response = OffsetCommitResponse(topics=[])
     for topic in request.topics:

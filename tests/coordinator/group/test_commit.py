@@ -12,7 +12,7 @@ from coordinator.group.commit import (
     delete_offsets,
 )
 from coordinator.group.offsets import CommittedOffset, CommittedOffsets
-from coordinator.group.records import decode_offset_commit_key
+from coordinator.group.records import decode_offset_commit_key, decode_offset_commit_value
 from tests.coordinator.group.groups import NOW, new_member, stable_group
 from tests.coordinator.requests import commit_request, offset_delete_request
 from wire.errors import ErrorCode, KafkaError
@@ -125,3 +125,16 @@ def test_everything_is_forgotten_in_order() -> None:
     keys = [decode_offset_commit_key(record.key) for record in records]
     places = [(key.topic, key.partition) for key in keys if key]
     assert places == [("t", 2), ("u", 0), ("u", 1)]
+
+
+@pytest.mark.parametrize(
+    ("retention", "expires"), [("1000", NOW.wall_ms + 1000), (str((1 << 63) - 1), (1 << 63) - 1)]
+)
+def test_a_retention_time_ends_at_the_latest_moment_that_there_is(
+    retention: str, expires: int
+) -> None:
+    request, _ = commit_request("g", {"retention": retention})
+    outcome = commit_offsets(request, max_metadata_bytes=100, wall_ms=NOW.wall_ms)
+    (record,) = outcome.records
+    assert record.value is not None
+    assert decode_offset_commit_value(record.value).expire_timestamp == expires
