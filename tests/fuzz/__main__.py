@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     decoders.add_argument("--json", type=Path, metavar="FILE")
     decoders.add_argument("--ci", action="store_true", help="the slice of continuous integration")
     decoders.set_defaults(run=run_decoders)
+    live = commands.add_parser("broker", help="a live broker")
+    live.add_argument("--inputs", type=int, default=20_000)
+    live.add_argument("--seed", type=int, default=1)
+    live.add_argument("--replay", type=Path, metavar="FILE", help="what a failure has kept")
+    live.add_argument("--json", type=Path, metavar="FILE")
+    live.add_argument("--ci", action="store_true", help="the slice of continuous integration")
+    live.set_defaults(run=run_broker)
     given = parser.parse_args(arguments)
     return given.run(given)
 
@@ -68,6 +76,31 @@ def run_decoders(given: argparse.Namespace) -> int:
         }
         given.json.write_text(json.dumps(figures) + "\n")
     return 1 if tally.failures else 0
+
+
+def run_broker(given: argparse.Namespace) -> int:
+    from tests.fuzz import broker_run
+
+    if given.replay:
+        problem = broker_run.replay(given.replay)
+        say(f"fuzz: {problem or 'nothing was found'}")
+        return 1 if problem else 0
+
+    def report(done: int, counts: Counter[str]) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{done:>10} of {inputs} inputs, {counts['answered']} answers ")
+            sys.stderr.flush()
+
+    inputs = 10_000 if given.ci else given.inputs
+    figures, problem, kept = broker_run.fuzz(seed=given.seed, inputs=inputs, report=report)
+    figures["seed"] = given.seed
+    say("fuzz: " + ", ".join(f"{value} {name}" for name, value in figures.items()))
+    if problem:
+        say(f"fuzz: {problem}\n  replay: python -m tests.fuzz broker --replay {kept}")
+        say(f"  or: python -m tests.fuzz broker --seed {given.seed} --inputs {figures['inputs']}")
+    if given.json:
+        given.json.write_text(json.dumps(figures) + "\n")
+    return 1 if problem else 0
 
 
 def replay(target, seed: int, index: int) -> int:

@@ -2,8 +2,8 @@
 
 A second writer of the wire format beside `wire.encoder_source`, after
 https://kafka.apache.org/protocol and KIP-482, because mutation needs to know where fields begin.
-What a field may hold comes from a `Vocabulary` by the field's name, so that requests can speak of
-what a broker has.
+What a field may hold comes from a `Vocabulary` by the field's name, alone or with its struct's, so
+that requests can speak of what a broker has.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ class MessageWriter:
         self.words = words
         self.pieces: list[bytes] = []
         self.kinds: list[str] = []
+        self.owner = ""
+
+    def known(self, table, each: Field, otherwise):
+        """What the vocabulary has for this field of the struct that is being written."""
+        return table.get(f"{self.owner}.{each.name}") or table.get(each.name) or otherwise
 
     def put(self, kind: str, piece: bytes) -> None:
         self.pieces.append(piece)
@@ -77,16 +82,19 @@ class MessageWriter:
 
     def struct(self, cls: type[Struct]) -> None:
         plain, tagged = present_fields(cls, self.version)
+        outer, self.owner = self.owner, cls.__name__
         for each in plain:
             self.field(each)
         if self.flexible:
             self.tags([each for each in tagged if self.chance.random() < 0.3])
+        self.owner = outer
 
     def tags(self, tagged: list[Field]) -> None:
         unknown = 1 if self.chance.random() < 0.05 else 0
         self.put("v", VARINT[len(tagged) + unknown])
         for each in tagged:
             inner = MessageWriter(self.version, True, self.chance, self.words)
+            inner.owner = self.owner
             inner.field(each)
             self.put("v", VARINT[each.tag])
             self.put("v", VARINT[sum(map(len, inner.pieces))])
@@ -130,16 +138,16 @@ class MessageWriter:
             self.struct(element)
 
     def string(self, each: Field) -> None:
-        content = self.draw(self.words.strings.get(each.name, NAMES))
+        content = self.draw(self.known(self.words.strings, each, NAMES))
         self.length("string", len(content))
         self.put("d", content)
 
     def content(self, each: Field) -> bytes:
         if each.kind == "string":
-            return self.draw(self.words.strings.get(each.name, NAMES))
+            return self.draw(self.known(self.words.strings, each, NAMES))
         if each.kind == "records":
             return self.words.batch(self.chance)
-        return self.draw(self.words.binaries.get(each.name, BINARIES))
+        return self.draw(self.known(self.words.binaries, each, BINARIES))
 
     def fixed(self, each: Field, kind: str) -> None:
         random = self.chance.random
@@ -153,7 +161,7 @@ class MessageWriter:
             if random() < self.words.extreme:
                 value = self.draw(EXTREMES[kind])
             else:
-                value = self.draw(self.words.integers.get(each.name, INTEGERS))
+                value = self.draw(self.known(self.words.integers, each, INTEGERS))
             if kind == "uint16":
                 value &= 0xFFFF
             self.put(LETTERS[kind], pack(">" + FIXED_KINDS[kind][0], value))

@@ -1,0 +1,276 @@
+"""Garbage for a live broker: blocks of inputs over many connections, and a look after each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.fuzz.broker_client import Astray, GoodClient
+from tests.fuzz.broker_inputs import HANG_UP, Learned, broker_input
+from tests.fuzz.broker_link import Heavy, Link
+from tests.process.broker_process import BrokerProcess, running
+from tests.process.raw_client import Disconnected
+
+BLOCK = 500
+CONNECTIONS = 12
+CROWD = 150
+"""Connections that are opened together now and then, each with half a frame."""
+CROWD_EVERY = 10
+MOST_AHEAD = 400
+"""Requests that may wait for answers, over all connections."""
+DEADLINE_S = 60.0
+KEPT = 4000
+"""Of the last inputs, which a failure is reported with."""
+WARM_BLOCKS = 4
+"""After these memory and descriptors are at their level."""
+MOST_GROWTH_BYTES = 64 << 20
+MOST_FILES = 24
+PATIENCE = 200
+"""Looks at memory and descriptors, with a whole round of the good client between two."""
+SETTINGS = (
+    "offsets.topic.num.partitions=2",
+    "group.min.session.timeout.ms=1",
+    "group.max.session.timeout.ms=2000",
+    "group.initial.rebalance.delay.ms=0",
+    "log.segment.bytes=1048576",
+)
+
+
+class FoundError(Exception):
+    """What is wrong, in one line."""
+
+
+class Sent(NamedTuple):
+    """`data` is empty where the client hung up."""
+
+    connection: int
+    data: bytes
+
+
+@dataclass
+class Run:
+    """Mutable: what was sent of late, and what was found."""
+
+    seed: int
+    broker: BrokerProcess
+    counts: Counter[str] = field(default_factory=Counter)
+    recent: deque[Sent] = field(default_factory=lambda: deque(maxlen=KEPT))
+    learned: Learned = field(default_factory=Learned)
+    found: list[str] = field(default_factory=list)
+    links: dict[int, Link] = field(default_factory=dict)
+    next_number: int = 0
+    progress: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def link(self, place: int) -> Link:
+        """The connection at this place, a new one if that is gone."""
+        link = self.links.get(place)
+        if link is None or link.is_closed:
+            link = self.links[place] = await self.connect()
+        return link
+
+    async def connect(self) -> Link:
+        self.next_number += 1
+        number = self.next_number
+        self.counts["connections"] += 1
+        loop = asyncio.get_running_loop()
+        host, port = self.broker.address
+        _, link = await loop.create_connection(
+            lambda: Link(number, self.learned, self.counts, self.progress.set, self.found.append),
+            host,
+            port,
+        )
+        return link
+
+    def write(self, link: Link, data: bytes) -> None:
+        self.recent.append(Sent(link.number, data))
+        if data == HANG_UP:
+            link.leave()
+            return
+        try:
+            link.send(data)
+        except Heavy:
+            self.recent.pop()
+            self.counts["too heavy"] += 1
+
+    async def send(self, index: int) -> None:
+        place, parts = broker_input(self.seed, index, self.learned)
+        link = await self.link(place % CONNECTIONS)
+        for part in parts:
+            if link.is_closed:
+                break
+            self.write(link, part)
+        await asyncio.sleep(0)
+        if sum(len(each.expected) for each in self.links.values()) > MOST_AHEAD:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait for all answers that nothing holds up, then leave."""
+        while not self.found and any(link.waits_for_answer for link in self.links.values()):
+            self.progress.clear()
+            try:
+                await asyncio.wait_for(self.progress.wait(), DEADLINE_S)
+            except TimeoutError:
+                waiting = [link for link in self.links.values() if link.waits_for_answer]
+                due = [(link.number, *list(link.expected)[:1]) for link in waiting]
+                self.found.append(f"no answer within {DEADLINE_S} s: {due}")
+        for link in self.links.values():
+            if not link.is_closed:
+                self.counts["left unanswered"] += len(link.expected)
+                self.write(link, HANG_UP)
+        self.links.clear()
+
+    async def closed(self) -> None:
+        """Let the sockets that were left be closed."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def crowd(self) -> None:
+        """Many at once, who all go away in the middle of a frame."""
+        links = [await self.connect() for _ in range(CROWD)]
+        for link in links:
+            self.write(link, (5000).to_bytes(4, "big") + bytes(100))
+        for link in links:
+            self.write(link, HANG_UP)
+
+
+def fuzz(
+    *, seed: int, inputs: int, report: Callable[[int, Counter[str]], None]
+) -> tuple[dict[str, float], str | None, Path | None]:
+    """(figures, what was found, where the last inputs are kept)."""
+    with started_broker() as broker:
+        return asyncio.run(_fuzz(Run(seed, broker), inputs, report))
+
+
+@contextmanager
+def started_broker() -> Iterator[BrokerProcess]:
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    with (
+        tempfile.TemporaryDirectory(prefix="kbroker-fuzz-") as directory,
+        running(Path(directory) / "data", "--log-level", "error", *settings) as broker,
+    ):
+        yield broker
+
+
+async def _fuzz(
+    run: Run, inputs: int, report: Callable[[int, Counter[str]], None]
+) -> tuple[dict[str, float], str | None, Path | None]:
+    loop = asyncio.get_running_loop()
+    good = GoodClient(run.broker.address)
+    started = loop.time()
+    level = (0, 0)
+    problem = None
+    done = 0
+    try:
+        for block in range(-(-inputs // BLOCK)):
+            count = min(BLOCK, inputs - done)
+            for index in range(done, done + count):
+                await run.send(index)
+                if run.found:
+                    break
+            await run.settle()
+            done += count
+            await run.closed()
+            if block % CROWD_EVERY == CROWD_EVERY - 1:
+                await run.crowd()
+                await run.closed()
+            look_after(run, good)
+            report(done, run.counts)
+            if block == min(WARM_BLOCKS, inputs // BLOCK) - 1:
+                level = usage(run.broker)
+        last = back_to(level, run.broker, good)
+    except (FoundError, Astray, Disconnected, OSError, AssertionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        last = (0, 0)
+    finally:
+        good.close()
+    figures = {
+        "inputs": done,
+        "seconds": round(loop.time() - started, 1),
+        "connections": run.counts["connections"],
+        "answers": run.counts["answered"],
+        "hung_up": run.counts["hung up"],
+        "left_unanswered": run.counts["left unanswered"],
+        "rss_bytes_before": level[0],
+        "rss_bytes_after": last[0],
+        "descriptors_before": level[1],
+        "descriptors_after": last[1],
+        "failures": int(problem is not None),
+    }
+    return figures, problem, keep(run.recent) if problem else None
+
+
+def look_after(run: Run, good: GoodClient) -> None:
+    """Whether the broker is as it should be; FoundError, Astray."""
+    if run.found:
+        raise FoundError(run.found[0])
+    status = run.broker.process.poll()
+    if status is not None:
+        raise FoundError(f"the broker ended with status {status}:\n{run.broker.errors[-4000:]}")
+    good.tidy()
+    good.check()
+    errors = run.broker.errors
+    if "Traceback" in errors:
+        raise FoundError(f"it logged\n{errors[max(0, errors.index('Traceback') - 500) :][:6000]}")
+
+
+def usage(broker: BrokerProcess) -> tuple[int, int]:
+    """(resident bytes, open descriptors) of the broker (Linux)."""
+    process = Path(f"/proc/{broker.process.pid}")
+    (line,) = [
+        line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS:")
+    ]
+    return int(line.split()[1]) * 1024, len(os.listdir(process / "fd"))
+
+
+def back_to(before: tuple[int, int], broker: BrokerProcess, good: GoodClient) -> tuple[int, int]:
+    """Memory and descriptors, once they are at their level again; FoundError if they never are."""
+    for _ in range(PATIENCE):
+        after = usage(broker)
+        if after[0] - before[0] <= MOST_GROWTH_BYTES and after[1] - before[1] <= MOST_FILES:
+            return after
+        good.check()  # the broker sees meanwhile who has gone
+    raise FoundError(f"(memory, descriptors) were {before} and are {after}")
+
+
+def keep(recent: Sequence[Sent]) -> Path:
+    """The last inputs in a file that `--replay` takes."""
+    handle, name = tempfile.mkstemp(prefix="kbroker-fuzz-", suffix=".jsonl")
+    with os.fdopen(handle, "w") as file:
+        for sent in recent:
+            file.write(json.dumps({"connection": sent.connection, "data": sent.data.hex()}) + "\n")
+    return Path(name)
+
+
+def replay(path: Path) -> str | None:
+    """Send what a file holds to a fresh broker, as it was sent; what was found."""
+    with started_broker() as broker:
+        return asyncio.run(_replay(Run(0, broker), path))
+
+
+async def _replay(run: Run, path: Path) -> str | None:
+    links: dict[int, Link] = {}
+    good = GoodClient(run.broker.address)
+    try:
+        for line in path.read_text().splitlines():
+            sent = json.loads(line)
+            number = sent["connection"]
+            if number not in links:
+                links[number] = run.links[number] = await run.connect()
+            if not links[number].is_closed:
+                run.write(links[number], bytes.fromhex(sent["data"]))
+            await asyncio.sleep(0)
+        await run.settle()
+        look_after(run, good)
+    except (FoundError, Astray, Disconnected, OSError, AssertionError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        good.close()
+    return None
