@@ -148,6 +148,7 @@ class Broker:
             on_error=self.storage_failed,
             on_failed_flush=self.flush_failed,
             call_later=self._loop.call_later,
+            note_flushed=directory.flushed_ends.note,
         )
         self.replicas = replicas = ReplicaManager(
             node_id=config.node_id,

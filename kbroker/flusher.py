@@ -71,13 +71,18 @@ class FlushScheduler:
         on_error: Callable[[OSError], None],
         on_failed_flush: Callable[[OSError], None] | None = None,
         call_later: Callable[[float, Callable[[], None]], object] = lambda delay, callback: None,
+        note_flushed: Callable[[Sequence[FlushTicket]], None] = lambda tickets: None,
     ) -> None:
-        """`call_later` is for what could not be begun: without it that waits for an append."""
+        """`call_later` is for what could not be begun: without it that waits for an append.
+
+        `note_flushed` gets what was synced before anybody is answered for it.
+        """
         self._flusher = flusher
         self._call_soon = call_soon
         self._on_error = on_error
         self._on_failed_flush = on_failed_flush or on_error
         self._call_later = call_later
+        self._note_flushed = note_flushed
         self._postponed: dict[Flushable, None] = {}
         self._dirty: dict[Flushable, None] = {}
         self._busy = False
@@ -120,9 +125,15 @@ class FlushScheduler:
             return
 
         def done(results: FlushResults) -> None:
-            self._complete(
-                iter([(*each, error) for each, error in zip(prepared, results, strict=True)])
+            outcomes = [(*each, error) for each, error in zip(prepared, results, strict=True)]
+            self._note_flushed(
+                [
+                    ticket
+                    for partition, ticket, error in outcomes
+                    if error is None and not partition.is_stopped
+                ]
             )
+            self._complete(iter(outcomes))
 
         self._flusher.submit([ticket for _, ticket in prepared], done)
 

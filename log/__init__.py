@@ -3,10 +3,10 @@
 - `partition_log`: the public face. Behind it `writing`, `reading`, `lookup`, `flushing`,
   `truncation` and `retention`.
 - `segments`, `segment`, `index_file`, `offset_index`, `time_index`, `transaction_index`, `scan`:
-  its files. `opening`, `loading` and `recovery`: what happens to them at start.
+  its files. `opening`, `loading`, `recovery`, `setting_aside`: what happens to them at start.
 - `validation`, `producer_state`: what a leader may append; `replicated`: what a follower is sent.
 - `producer_snapshot`, `leader_epochs`: the state's file, and who led from which offset on.
 - `log_directory`: all partitions of one disk; `directory_names`; `checkpoints` (formats of the
-  small files), `checkpoint_writer` (when they are written).
+  small files), `checkpoint_writer` (when), `flushed_ends` (what was flushed since).
 - `file_system`: the seam to the disk. `log_config`: the settings.
 """

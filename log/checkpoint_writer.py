@@ -101,8 +101,25 @@ class CheckpointWriter:
                     continue
                 offsets = dict(self._written[path] or {})
                 _remove_keys(offsets, keys)
-                self.write_file(path, encode_offsets(offsets))
-                self._written[path], self._possible[path] = offsets, set(offsets)
+                self._rewrite(path, offsets)
+
+    def lower(self, key: TopicPartition, offset: int) -> None:
+        """Make sure, durably, that no file promises anything of this log past `offset`. OSError.
+
+        Before a truncation: else recovery would miss what was cut off, or take the torn tail of
+        what was written since for damage.
+        """
+        with self._lock:
+            self._generation += 1
+            for name in (RECOVERY_POINTS, HIGH_WATERMARKS):
+                path = f"{self.path}/{name}"
+                offsets = self._written[path] or {}
+                if key in self._possible[path] and offsets.get(key, offset + 1) > offset:
+                    self._rewrite(path, offsets | ({key: offset} if key in offsets else {}))
+
+    def _rewrite(self, path: str, offsets: dict[TopicPartition, int]) -> None:
+        self.write_file(path, encode_offsets(offsets))
+        self._written[path], self._possible[path] = offsets, set(offsets)
 
     def gather(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from log.file_system import File, FileSystem, write_atomically
@@ -37,6 +38,22 @@ class DirectoryName:
 
 
 @dataclass(frozen=True, slots=True)
+class FlushedEnd:
+    """What a log knows of the hint of its flushed end (`log.flushed_ends`).
+
+    `end_offset` is the one found at opening, 0 where nothing is known. `lower` makes durable, there
+    and in the checkpoints, that no record at or past an offset is promised any more; OSError.
+    """
+
+    key: bytes = b""
+    end_offset: int = 0
+    lower: Callable[[int], None] = lambda offset: None
+
+
+NO_FLUSHED_END = FlushedEnd()
+
+
+@dataclass(frozen=True, slots=True)
 class FlushTicket:
     """`files` are retained until the ticket is completed or failed; old segments come first.
 
@@ -47,6 +64,7 @@ class FlushTicket:
     Of a log that was deleted meanwhile only the open files are flushed.
     """
 
+    flushing: Flushing
     file_system: FileSystem
     files: tuple[File, ...]
     sealed: tuple[Segment, ...]
@@ -95,6 +113,7 @@ class Flushing:
         "_synced_directory_changes",
         "_truncation_count",
         "failed",
+        "flushed_end",
         "recovery_point",
         "snapshots",
     )
@@ -104,10 +123,11 @@ class Flushing:
         file_system: FileSystem,
         directory: str,
         segments: Segments,
-        *,
         recovery_point: int,
+        flushed_end: FlushedEnd,
     ) -> None:
         self.recovery_point = recovery_point
+        self.flushed_end = flushed_end
         self.failed: OSError | None = None
         self.snapshots: list[tuple[str, bytes]] = []
         self._file_system = file_system
@@ -129,6 +149,7 @@ class Flushing:
         snapshots, self.snapshots = tuple(self.snapshots), []
         changes = segments.directory_changes
         return FlushTicket(
+            self,
             self._file_system,
             tuple(files),
             tuple(segments.unflushed),
@@ -148,6 +169,14 @@ class Flushing:
             self.fail(ticket, error)
             raise
         self.complete(ticket)
+
+    def is_raised_by(self, ticket: FlushTicket) -> bool:
+        """Whether the recovery point rises with the success of `ticket`."""
+        return (
+            ticket.end_offset > self.recovery_point
+            and ticket.truncation_count == self._truncation_count
+            and self.failed is None
+        )
 
     def complete(self, ticket: FlushTicket) -> None:
         ticket.release()

@@ -27,6 +27,7 @@ from log.checkpoints import (
     encode_meta_properties,
 )
 from log.file_system import DiskSpace, FileSystem, Lock, write_atomically
+from log.flushed_ends import FLUSHED_ENDS, FlushedEnds
 from log.log_config import LogConfig
 from log.partition_directory import (
     StrayPartition,
@@ -73,6 +74,7 @@ class LogDirectory:
         self.meta = meta
         self.was_clean = was_clean
         self.checkpoints = CheckpointWriter(file_system, path)
+        self.flushed_ends = FlushedEnds(self.checkpoints)
         self.logs: dict[TopicPartition, PartitionLog] = {}
         self.strays: dict[TopicPartition, StrayPartition] = {}
         self.high_watermarks: dict[TopicPartition, int] = {}
@@ -153,6 +155,7 @@ class LogDirectory:
         log_starts, starts_are_sound = read_or_reset(self.checkpoints, LOG_STARTS)
         self.high_watermarks, marks_are_sound = read_or_reset(self.checkpoints, HIGH_WATERMARKS)
         clean = self.was_clean and points_are_sound and starts_are_sound and marks_are_sound
+        self.flushed_ends.read()
         if not clean:
             # The names that a killed process left may not be durable yet, and records rely on them.
             self.file_system.sync_directory(self.path)
@@ -184,7 +187,10 @@ class LogDirectory:
                 clean=clean,
                 now_ms=now_ms,
                 accept_damage=accept_damage,
+                flushed_end=self.flushed_ends.of(key, topic_id),
             )
+        if not clean:
+            self.flushed_ends.restart(self.logs.values(), self.strays.values())
         for name, offsets in (
             (RECOVERY_POINTS, recovery_points),
             (LOG_STARTS, log_starts),
@@ -261,6 +267,7 @@ class LogDirectory:
                     high_watermark=0,
                     clean=True,
                     now_ms=now_ms,
+                    flushed_end=self.flushed_ends.of(key, topic_id),
                 )
                 logs.append(log)
         except OSError:
@@ -297,6 +304,7 @@ class LogDirectory:
             key = topic, partition
             log = self.logs.pop(key)
             self.high_watermarks.pop(key, None)
+            self.flushed_ends.forget(log)
             directory = log.directory
             deleted = f"{self.path}/{directory_names.of_deleted(*key, unique_id)}"
             try:
@@ -384,6 +392,7 @@ class LogDirectory:
 
     def _write_clean_shutdown(self, high_watermarks: Mapping[TopicPartition, int]) -> None:
         self.write_checkpoints(high_watermarks)
+        self.flushed_ends.remove()  # durably, with the name of what follows
         self.checkpoints.write_file(f"{self.path}/{CLEAN_SHUTDOWN}", encode_clean_shutdown())
 
 
@@ -418,6 +427,11 @@ def _take_clean_shutdown(file_system: FileSystem, path: str) -> bool:
     file = f"{path}/{CLEAN_SHUTDOWN}"
     if not file_system.exists(file):
         return False
+    ends = f"{path}/{FLUSHED_ENDS}"
+    if file_system.exists(ends):
+        # Kafka has run here: what was written before it says nothing of its logs.
+        file_system.remove(ends)
+        file_system.sync_directory(path)
     file_system.remove(file)
     file_system.sync_directory(path)
     return True

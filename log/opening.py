@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from log.checkpoints import CheckpointError
 from log.file_system import FileSystem
+from log.flushing import FlushedEnd
 from log.leader_epochs import FILE_NAME as LEADER_EPOCHS
 from log.leader_epochs import LeaderEpochs
 from log.loading import load_segments
@@ -31,6 +32,7 @@ class OpenedLog:
     log_start_offset: int
     log_end_offset: int
     recovery_point: int
+    flushed_end: FlushedEnd
 
 
 def open_log(
@@ -45,6 +47,7 @@ def open_log(
     clean: bool,
     accept_damage: bool,
     now_ms: int,
+    flushed_end: FlushedEnd,
 ) -> OpenedLog:
     """See `PartitionLog.open`."""
     segments = Segments(file_system, directory)
@@ -68,6 +71,7 @@ def open_log(
         log_start_offset=max(log_start_offset, segments.first.base_offset),
         accept_damage=accept_damage,
         now_ms=now_ms,
+        flushed_end=flushed_end,
     )
     end_offset = trusted_end(recovery) if clean and epochs_are_sound else None
     is_trusted = end_offset is not None
@@ -75,7 +79,7 @@ def open_log(
         end_offset = recover(recovery)
     elif end_offset > recovery.log_start_offset or not is_new:
         restore_producers(recovery, end_offset=end_offset)
-    if not is_new:
+    if not is_new or flushed_end.end_offset:
         check_end(recovery, end_offset, clean=is_trusted)
     start_offset = recovery.log_start_offset
     if start_offset > end_offset:
@@ -95,6 +99,7 @@ def open_log(
         start_offset,
         end_offset,
         durable_end,
+        flushed_end,
     )
 
 
@@ -118,7 +123,7 @@ def _start_behind(recovery: Recovery, end_offset: int) -> None:
         recovery.directory,
         ASIDE_SUFFIX,
     )
-    recovery.segments.set_aside(start_offset)
+    recovery.segments.start_beside(start_offset)
 
 
 def _load_epochs(

@@ -13,7 +13,7 @@ import errno
 
 from log import lookup
 from log.file_system import FileSystem
-from log.flushing import Flushing, FlushTicket
+from log.flushing import NO_FLUSHED_END, FlushedEnd, Flushing, FlushTicket
 from log.log_config import LogConfig
 from log.lookup import OffsetAndTimestamp
 from log.opening import OpenedLog, open_log
@@ -65,7 +65,7 @@ class PartitionLog:
         self.log_start_offset = opened.log_start_offset
         self.log_end_offset = opened.log_end_offset
         self.flushing = Flushing(
-            file_system, directory, self.segments, recovery_point=opened.recovery_point
+            file_system, directory, self.segments, opened.recovery_point, opened.flushed_end
         )
         self._leader_epoch = self.leader_epochs.latest_epoch
         self._boundaries = BoundaryCache()
@@ -95,12 +95,12 @@ class PartitionLog:
         clean: bool,
         now_ms: int,
         accept_damage: bool = False,
+        flushed_end: FlushedEnd = NO_FLUSHED_END,
     ) -> PartitionLog:
         """Open or create the log in `directory`; the offsets are those of the checkpoints.
 
-        `clean` says that the last shutdown was. Everything found is durable on return. Raises
-        LogDamagedError where committed records are unreadable, unless `accept_damage` says to cut
-        them off; OSError from the disk.
+        `clean` says that the last shutdown was. Everything found is durable on return. OSError, and
+        LogDamagedError where flushed records are unreadable, unless `accept_damage` cuts them off.
         """
         opened = open_log(
             file_system,
@@ -113,6 +113,7 @@ class PartitionLog:
             clean=clean,
             accept_damage=accept_damage,
             now_ms=now_ms,
+            flushed_end=flushed_end,
         )
         log = cls(
             file_system,
@@ -157,9 +158,8 @@ class PartitionLog:
     ) -> AppendResult:
         """Append the one batch of `records`; its base offset and leader epoch are stamped in place.
 
-        `header` is from `only_batch`, `prepared` from `prepare`, if asked; `internal` is for the
-        broker's own batches, `transaction_version` for its markers (KIP-890). KafkaError where the
-        batch is refused, OSError from the disk; nothing has changed then.
+        `header` is from `only_batch`, `prepared` from `prepare`; `internal` is for our own batches,
+        `transaction_version` for markers (KIP-890). KafkaError, OSError: nothing has changed then.
         """
         if self.flushing.failed is not None or self._writer.tail_is_torn:
             self._writer.check()
@@ -257,9 +257,8 @@ class PartitionLog:
 
         At most `max_bytes`, which may cut the last batch; the first one is whole, and with
         `at_least_one_batch` it is there even if it is larger. Batches with an offset at or past
-        `upper_bound_offset` stay out. None where there is nothing. The caller releases the slice.
-        Raises KafkaError(OFFSET_OUT_OF_RANGE), OSError; with `cached_only` also ColdRead, rather
-        than wait for the disk while it looks for the place.
+        `upper_bound_offset` stay out. None: nothing. The caller releases the slice. KafkaError(
+        OFFSET_OUT_OF_RANGE), OSError; with `cached_only` ColdRead instead of a wait for the disk.
         """
         end_offset = self.log_end_offset
         if not self.log_start_offset <= start_offset <= end_offset:
@@ -347,16 +346,16 @@ class PartitionLog:
             self.truncate_fully_and_start_at(offset)
             return
         try:
-            self._truncated(
-                cut(
-                    self.segments,
-                    self.producer_state,
-                    self.file_system,
-                    self.directory,
-                    log_start_offset=self.log_start_offset,
-                    offset=offset,
-                )
+            end_offset = cut(
+                self.segments,
+                self.producer_state,
+                self.file_system,
+                self.directory,
+                log_start_offset=self.log_start_offset,
+                offset=offset,
+                lower=self.flushing.flushed_end.lower,
             )
+            self._truncated(end_offset)
         except OSError as error:
             self.flushing.failed = error
             raise
@@ -365,6 +364,7 @@ class PartitionLog:
         """Drop every record; the next one is at `offset`. Raises OSError; offline then."""
         self._writer.check()
         try:
+            self.flushing.flushed_end.lower(0)
             self.segments.start_over(offset)
             self.leader_epochs.clear()
             self._truncated(offset)

@@ -1,9 +1,9 @@
 """Open the segments of a log: trusted after a clean shutdown, else checked from the recovery point.
 
-After a crash the bytes behind the recovery point may be there, torn, or missing. What a crash can
-explain, a torn tail, is cut off and said; what it cannot, a bad batch among records that were
-committed, is damage: the log refuses to open rather than drop them silently. Which files there are
-is `log.loading`'s business.
+After a crash the bytes that no flush covered may be there, torn, missing, or there behind a hole:
+that is cut off and said. A bad batch among records that were flushed, as far as the checkpoints and
+`log.flushed_ends` tell, is what no crash explains: the log refuses to open rather than drop them.
+Which files there are is `log.loading`'s business.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import logging
 from dataclasses import dataclass
 
 from log.file_system import FileSystem
+from log.flushing import NO_FLUSHED_END, FlushedEnd
 from log.leader_epochs import LeaderEpochs
 from log.log_config import LogConfig
 from log.producer_snapshot import load_newest_snapshot, write_snapshot
 from log.producer_state import CompletedTransaction, ProducerState
 from log.scan import find_sound_batch, iterate_whole
-from log.segment import LOG_SUFFIX, Segment
+from log.segment import ASIDE_SUFFIX, LOG_SUFFIX, Segment
 from log.segments import Segments
+from log.setting_aside import set_aside
 from log.transaction_index import AbortedTransaction
 from wire.errors import WireError
 from wire.records.batch import BatchHeader
@@ -47,6 +49,7 @@ class Recovery:
     log_start_offset: int
     accept_damage: bool
     now_ms: int
+    flushed_end: FlushedEnd = NO_FLUSHED_END
 
     @property
     def promised_end(self) -> int:
@@ -55,8 +58,20 @@ class Recovery:
         With the page cache as durability the high watermark promises nothing after a power loss.
         """
         if self.config.flush_messages == 1:
-            return max(self.recovery_point, self.high_watermark)
+            return max(self.flushed_end_offset, self.high_watermark)
         return self.recovery_point
+
+    @property
+    def flushed_end_offset(self) -> int:
+        """Below it everything was flushed, as a file says that a truncation changes first."""
+        return max(self.recovery_point, self.flushed_end.end_offset)
+
+    def is_missed_from(self, offset: int, promised_end: int) -> bool:
+        """Whether a log that ended at `offset` would lack records that were promised.
+
+        None is served below the log start: what was deleted need not have been flushed.
+        """
+        return max(offset, self.log_start_offset) < promised_end
 
 
 def trusted_end(recovery: Recovery) -> int | None:
@@ -74,7 +89,11 @@ def trusted_end(recovery: Recovery) -> int | None:
 
 
 def check_end(recovery: Recovery, end_offset: int, *, clean: bool) -> None:
-    """Say, or after a clean shutdown refuse, that committed records at the end are missing."""
+    """Refuse if records at the end are missing that a flush had covered.
+
+    A high watermark alone, or an end that counts the page cache, is worth an error line after a
+    crash: a flush need not have come that far.
+    """
     promised = recovery.promised_end
     if end_offset >= promised:
         return
@@ -82,11 +101,13 @@ def check_end(recovery: Recovery, end_offset: int, *, clean: bool) -> None:
         f"{recovery.name} ends at offset {end_offset}, but was committed up to {promised}: "
         f"the last {promised - end_offset} records are missing from {recovery.directory}"
     )
-    # After a crash the checkpoint may be older than a truncation or a deletion of the topic.
-    if not clean or recovery.accept_damage:
-        logger.error("%s", text)
-        return
-    raise LogDamagedError(f"{text}. {_ways_out(recovery, recovery.directory, end_offset)}")
+    was_flushed = recovery.is_missed_from(end_offset, recovery.flushed_end_offset)
+    is_damage = clean or (was_flushed and recovery.config.flush_messages == 1)
+    if is_damage and not recovery.accept_damage:
+        raise LogDamagedError(f"{text}. {_ways_out(recovery, recovery.directory, end_offset)}")
+    logger.error("%s", text)
+    if is_damage:
+        recovery.flushed_end.lower(end_offset)
 
 
 def recover(recovery: Recovery) -> int:
@@ -111,8 +132,10 @@ def recover(recovery: Recovery) -> int:
             gap = rest[0].base_offset - end_offset
             is_torn = is_torn or gap < 0 or (gap > 0 and not may_have_holes)
         if is_torn:
-            _decide(recovery, segment, position, end_offset, rest)
-            _drop(recovery, rest)
+            if _is_to_be_kept(recovery, segment, position, end_offset, rest):
+                set_aside(recovery.file_system, segments, segment, position, rest)
+            else:
+                segments.delete(rest[::-1])
             segment.truncate(position, end_offset=end_offset)
             break
         if rest:
@@ -154,33 +177,38 @@ def _check(recovery: Recovery, segment: Segment) -> tuple[int, int]:
     return end_offset, position
 
 
-def _decide(
+def _is_to_be_kept(
     recovery: Recovery, segment: Segment, position: int, offset: int, rest: list[Segment]
-) -> None:
-    """Raise LogDamagedError unless the bad bytes at `position` are what a crash leaves."""
+) -> bool:
+    """Whether what is cut at `position` is worth keeping beside the log: there are batches in it.
+
+    Raises LogDamagedError if it is not what a crash leaves.
+    """
     path = segment.path(LOG_SUFFIX)
     lost = segment.size - position + sum(other.size for other in rest)
-    if offset < recovery.promised_end:
-        why = f"which lies below the committed offset {recovery.promised_end}"
-    elif recovery.config.flush_messages == 1 and _valid_behind(segment, position, offset, rest):
-        why = "and valid batches follow it, so that no crash explains it"
-    else:
-        logger.warning(
-            "%s: cut a torn tail of %d bytes at offset %d (%s, position %d)",
-            recovery.name,
-            lost,
-            offset,
-            path,
-            position,
+    if recovery.is_missed_from(offset, recovery.promised_end):
+        text = (
+            f"{recovery.name}: the batch at position {position} of {path} (offset {offset}) is not "
+            f"valid, which lies below the committed offset {recovery.promised_end}"
         )
-        return
-    text = (
-        f"{recovery.name}: the batch at position {position} of {path} (offset {offset}) is not "
-        f"valid, {why}"
+        if not recovery.accept_damage:
+            raise LogDamagedError(f"{text}. {_ways_out(recovery, path, offset)}")
+        logger.error("%s. The loss is accepted: %d bytes are cut off", text, lost)
+        recovery.flushed_end.lower(offset)
+        return False
+    place = f"{lost} bytes at offset {offset} ({path}, position {position})"
+    if recovery.config.flush_messages != 1 or not _valid_behind(segment, position, offset, rest):
+        logger.warning("%s: cut a torn tail of %s", recovery.name, place)
+        return False
+    # Unflushed writes reach the disk in any order. Nobody was told of them, but they are records.
+    logger.error(
+        "%s: cut %s: the batch there is not valid, valid ones that were never acknowledged follow. "
+        "They are set aside as *%s, to be removed by hand if they are of no use",
+        recovery.name,
+        place,
+        ASIDE_SUFFIX,
     )
-    if not recovery.accept_damage:
-        raise LogDamagedError(f"{text}. {_ways_out(recovery, path, offset)}")
-    logger.error("%s. The loss is accepted: %d bytes are cut off", text, lost)
+    return True
 
 
 def _ways_out(recovery: Recovery, path: str, offset: int) -> str:
@@ -197,12 +225,6 @@ def _valid_behind(segment: Segment, position: int, offset: int, rest: list[Segme
     return any(
         next(iter(iterate_whole(other.log(), 0, other.size)), None) is not None for other in rest
     )
-
-
-def _drop(recovery: Recovery, segments: list[Segment]) -> None:
-    """Take out what lies behind a cut, last first, durably before anything is cut."""
-    if segments:
-        recovery.segments.delete(segments[::-1])
 
 
 def restore_producers(recovery: Recovery, *, end_offset: int) -> None:

@@ -399,9 +399,9 @@ class Segment:
         self.time_index.file.path = self.path(TIME_INDEX_SUFFIX)
         self.transaction_index.path = self.path(TRANSACTION_INDEX_SUFFIX)
 
-    def set_aside(self) -> None:
+    def set_aside(self) -> list[str]:
         """Let go of the files and rename them to `.aside`: kept for a person, loaded by nobody."""
-        self._rename(ASIDE_SUFFIX)
+        return self._rename(ASIDE_SUFFIX)
 
     def delete(self) -> list[str]:
         """Rename the files to `.deleted` and let go of them; the paths to remove later.

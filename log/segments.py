@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from log.file_system import FileSystem
 from log.segment import Segment
@@ -110,32 +110,38 @@ class Segments:
         The order is from one end of the log inwards, and each is gone for good before the next
         goes: names reach the disk in any order, and a power cut must not leave a hole.
         """
+        self._deleted += [(None, path) for path in self._take_out(segments, Segment.delete)]
+
+    def _take_out(
+        self, segments: list[Segment], rename: Callable[[Segment], list[str]]
+    ) -> list[str]:
+        paths = []
         for segment in segments:
             slot = self._bases.index(segment.base_offset)
-            paths = segment.delete()
+            paths += rename(segment)
             self._file_system.sync_directory(self._directory)
             self.directory_changes += 1
-            self._deleted += [(None, path) for path in paths]
             del self._segments[slot], self._bases[slot]
             self.unflushed = [other for other in self.unflushed if other is not segment]
             self._warm = [other for other in self._warm if other is not segment]
         if self._segments:
             self.active = self._segments[-1]
             self.unflushed = [other for other in self.unflushed if other is not self.active]
+        return paths
 
     def start_over(self, base_offset: int) -> None:
         """Take out everything, durably, and begin with an empty segment."""
         self.delete(self._segments[::-1])
         self.create(base_offset, now_ms=0)
 
-    def set_aside(self, base_offset: int) -> None:
-        """As `start_over`, but the files are kept beside, where nothing loads or removes them."""
-        for segment in self._segments[::-1]:
-            segment.set_aside()
-            self._file_system.sync_directory(self._directory)
-        self._segments, self._bases, self._warm, self.unflushed = [], [], [], []
-        self.directory_changes += 1
+    def start_beside(self, base_offset: int) -> None:
+        """As `start_over`, but the files are kept."""
+        self.set_aside(self._segments[::-1])
         self.create(base_offset, now_ms=0)
+
+    def set_aside(self, segments: list[Segment]) -> None:
+        """As `delete`, but the files are kept beside, where nothing loads or removes them."""
+        self._take_out(segments, Segment.set_aside)
 
     def remove_deleted(self, *, now_ms: int, delay_ms: int) -> None:
         """Remove renamed files once this many milliseconds have passed since the first call."""

@@ -5,6 +5,8 @@ Done durably before the log goes on: old records must not reappear behind new on
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from log.file_system import FileSystem
 from log.producer_snapshot import load_newest_snapshot
 from log.producer_state import ProducerState
@@ -20,11 +22,15 @@ def cut(
     *,
     log_start_offset: int,
     offset: int,
+    lower: Callable[[int], None],
 ) -> int:
     """Drop what ends at or behind `offset`, which lies within the log; the new log end.
 
-    Raises OSError; the log is somewhere between its old and its new end then.
+    First `lower` gets the new end: no file may promise more once records are gone. Raises OSError;
+    the log is somewhere between its old and its new end then.
     """
+    place = segments.floor(offset).place_of(offset)
+    lower(offset if place is None else min(place.base_offset, offset))
     end_offset = cut_segments(segments, offset)
     cut_producers(
         segments,

@@ -86,7 +86,7 @@ class ManualFlusher:
 class Setting:
     """A scheduler, its flusher and the turns of a loop. Mutable."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options) -> None:
         self.flusher = ManualFlusher()
         self.soon: deque[Callable[[], None]] = deque()
         self.later: list[Callable[[], None]] = []
@@ -96,6 +96,7 @@ class Setting:
             call_soon=self.soon.append,
             on_error=self.errors.append,
             call_later=lambda delay, callback: self.later.append(callback),
+            **options,
         )
 
     def append(self, partition: FakePartition, count: int = 1) -> None:
@@ -119,6 +120,24 @@ def test_one_flush_serves_all_appends_of_a_turn_over_all_partitions() -> None:
     setting.flusher.finish()
     assert (one.durable_end, two.durable_end) == (2, 1)
     assert setting.scheduler.idle
+
+
+def test_what_was_synced_is_noted_before_anybody_is_answered_for_it() -> None:
+    noted: list[list[int]] = []
+    partitions = [FakePartition(log_end=end) for end in (1, 2, 3)]
+
+    def note(tickets: Sequence[Ticket]) -> None:
+        assert all(partition.outcomes == [] for partition in partitions)
+        noted.append([ticket.end_offset for ticket in tickets])
+
+    setting = Setting(note_flushed=note)
+    for partition in partitions:
+        setting.append(partition, 0)
+    setting.turn()
+    partitions[1].is_stopped = True
+    setting.flusher.finish([None, None, BROKEN])
+    assert noted == [[1]], "neither what was deleted nor what failed"
+    assert partitions[0].outcomes == ["durable 1"]
 
 
 def test_appends_during_a_flush_wait_for_the_next() -> None:

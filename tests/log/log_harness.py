@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from log.flushing import FlushedEnd
 from log.log_config import LogConfig
 from log.partition_log import PartitionLog
 from log.scan import iterate_whole
@@ -37,6 +38,7 @@ class Checkpoints:
     recovery_point: int = 0
     log_start_offset: int = 0
     high_watermark: int = 0
+    flushed_end: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +65,15 @@ class LogOnDisk:
             clean=clean,
             now_ms=self.now_ms,
             accept_damage=accept_damage,
+            flushed_end=FlushedEnd(b"", self.checkpoints.flushed_end, self._lower),
+        )
+
+    def _lower(self, offset: int) -> None:
+        self.checkpoints = Checkpoints(
+            min(self.checkpoints.recovery_point, offset),
+            self.checkpoints.log_start_offset,
+            min(self.checkpoints.high_watermark, offset),
+            min(self.checkpoints.flushed_end, offset),
         )
 
     def checkpoint(self, log: PartitionLog) -> None:

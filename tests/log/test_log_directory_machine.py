@@ -61,7 +61,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         self.id_count = 0
         self._open()
 
-    def _open(self, *, accept_damage: bool = False) -> None:
+    def _open(self) -> None:
         self.checkpoint: list[CheckpointFile] = []
         self.flights: list[Flight] = []
         self.directory = LogDirectory.open(
@@ -76,7 +76,6 @@ class DirectoryMachine(RuleBasedStateMachine):
             config_of=lambda _: CONFIG,
             topic_id_of=self.ids.get,
             now_ms=NOW,
-            accept_damage=accept_damage,
         )
         for key in sorted(self.directory.strays):
             assert self.directory.strays[key].topic_id in self.deleted
@@ -149,6 +148,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         """Also of logs that were deleted, and made anew, meanwhile."""
         for flight in self.flights:
             flight.ticket.sync()
+            self.directory.flushed_ends.note([flight.ticket])
             flight.log.complete_flush(flight.ticket)
             flight.kept.durable_end = flight.log.recovery_point
         self.flights = []
@@ -212,8 +212,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 1 << 32))
     def power_is_lost(self, seed: int) -> None:
         self.disk = self.disk.crash(random.Random(seed))
-        # Unflushed batches that were written back out of order look like damage.
-        self._open(accept_damage=True)
+        self._open()
         self._compare(lambda kept: kept.durable_end)
 
     @rule(changes=st.integers(0, 25), seed=st.none() | st.integers(0, 1 << 32))
@@ -225,7 +224,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         if self.ids.get(NAME) in (None, old_id):
             self._announce()
         self.disk = self.disk.kill() if seed is None else self.disk.crash(random.Random(seed))
-        self._open(accept_damage=seed is not None)
+        self._open()
         self._compare(lambda kept: kept.end if seed is None else kept.durable_end)
 
     def _compare(self, least_end: Callable[[Kept], int]) -> None:

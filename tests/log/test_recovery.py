@@ -9,7 +9,14 @@ import pytest
 from log.log_config import LogConfig
 from log.producer_state import ProducerEntry
 from log.recovery import LogDamagedError
-from tests.log.log_harness import DIRECTORY, LogOnDisk, batch, values_of, values_on_disk
+from tests.log.log_harness import (
+    DIRECTORY,
+    Checkpoints,
+    LogOnDisk,
+    batch,
+    values_of,
+    values_on_disk,
+)
 from wire.records.batch import build_batch
 from wire.records.control import EndTransactionMarker, build_end_transaction_marker
 from wire.records.record import Record
@@ -71,18 +78,106 @@ def test_a_bad_batch_below_the_committed_end_is_refused_by_name(damaged: int) ->
     log.close()
 
 
-def test_a_bad_batch_followed_by_a_valid_one_is_damage_even_past_the_checkpoint() -> None:
+def test_a_bad_batch_below_the_hinted_end_is_damage_even_past_the_checkpoint() -> None:
+    home = _home()
+    home.checkpoints.flushed_end = 9
+    home.disk.corrupt(FIRST, 8 * _batch_size(home) + 65, b"\xff\xff")
+    with pytest.raises(LogDamagedError, match="below the committed offset 9"):
+        home.open(clean=False)
+    log = home.open(clean=False, accept_damage=True)
+    assert log.log_end_offset == 8
+    # Whoever accepted the loss is not asked again, although nothing was checkpointed since.
+    assert home.checkpoints.flushed_end == 8
+    home.disk = home.disk.crash(random.Random(0))
+    assert home.open(clean=False).log_end_offset == 8
+
+
+@pytest.mark.parametrize(
+    ("position", "data"), [(65, b"\xff\xff"), (8, b"\x00\x00\x0f\xff"), (0, bytes(70))]
+)
+def test_a_hole_past_all_that_was_flushed_is_cut_and_what_is_behind_it_set_aside(
+    caplog: pytest.LogCaptureFixture, position: int, data: bytes
+) -> None:
+    """A power cut leaves unflushed writes in any order. A bad length hides nothing."""
+    home = _home()
+    home.checkpoints.flushed_end = 8
+    cut_at = 8 * _batch_size(home)
+    home.disk.corrupt(FIRST, cut_at + position, data)
+    cut = home.disk.read_file(FIRST)[cut_at:]
+    log = home.open(clean=False)
+    assert log.log_end_offset == log.recovery_point == 8
+    assert f"cut {len(cut)} bytes at offset 8 ({FIRST}, position {cut_at})" in caplog.text
+    aside = f"{DIRECTORY}/{0:020d}.{cut_at}.log.aside"
+    assert home.disk.durable_content(aside) == cut
+    home.append(log, b"goes on")
+    log.flush_now()
+    home.disk = home.disk.crash(random.Random(0))
+    assert values_of(home.open(clean=False))[8] == b"goes on"
+    assert home.disk.read_file(aside) == cut, "loaded by nobody"
+
+
+def test_segments_behind_a_hole_are_set_aside_whole() -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=200, index_interval_bytes=50))
+    log = home.open()
+    for number in range(6):
+        home.append(log, b"value %d" % number + b"v" * 80)
+    home.disk = home.disk.kill()
+    lost = f"{DIRECTORY}/{2:020d}.log"
+    home.disk.corrupt(lost, 65, b"\xff\xff")
+    behind = {base: home.disk.read_file(f"{DIRECTORY}/{base:020d}.log") for base in range(3, 6)}
+    log = home.open(clean=False)
+    assert sorted(values_of(log)) == [0, 1]
+    for base, content in behind.items():
+        assert home.disk.read_file(f"{DIRECTORY}/{base:020d}.log.aside") == content
+    assert home.append(log, b"goes on") == 2
+
+
+def test_without_room_to_set_aside_the_log_opens_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     home = _home()
     home.disk.corrupt(FIRST, 8 * _batch_size(home) + 65, b"\xff\xff")
-    with pytest.raises(LogDamagedError, match="valid batches follow it"):
-        home.open(clean=False)
+    home.disk.capacity_bytes = home.disk.used_bytes
+    assert home.open(clean=False).log_end_offset == 8
+    assert "there is no room" in caplog.text
+    assert not any(name.endswith(".aside") for name in home.disk.list_directory(DIRECTORY))
 
 
-def test_a_bad_length_does_not_hide_the_valid_batches_behind_it() -> None:
+@pytest.mark.parametrize("left", [0, 9])
+def test_records_missing_below_the_hinted_end_are_damage_also_after_a_crash(left: int) -> None:
     home = _home()
-    home.disk.corrupt(FIRST, 8 * _batch_size(home) + 8, b"\x00\x00\x0f\xff")
-    with pytest.raises(LogDamagedError, match="valid batches follow it"):
+    home.checkpoints.flushed_end = 10
+    file = home.disk.open(FIRST)
+    file.truncate(left * _batch_size(home))
+    file.close()
+    with pytest.raises(LogDamagedError, match=f"the last {10 - left} records are missing"):
         home.open(clean=False)
+    assert home.open(clean=False, accept_damage=True).log_end_offset == left
+    assert home.checkpoints.flushed_end == left
+    assert home.open(clean=False).log_end_offset == left
+
+
+def test_a_log_without_any_file_is_damage_where_it_had_flushed_records() -> None:
+    home = _home()
+    home.checkpoints = Checkpoints(flushed_end=10)
+    home.disk.remove(FIRST)
+    with pytest.raises(LogDamagedError, match="the last 10 records are missing"):
+        home.open(clean=False)
+
+
+@pytest.mark.parametrize("flush_messages", [1, PAGE_CACHE])
+@pytest.mark.parametrize("batches", [0, 9, 9.5])
+def test_records_missing_below_the_log_start_are_missed_by_nobody(
+    flush_messages: int, batches: float
+) -> None:
+    """What DeleteRecords took need not have been flushed, and counts as durable."""
+    home = _home(flush_messages=flush_messages)
+    home.checkpoints = Checkpoints(recovery_point=10, log_start_offset=10, flushed_end=10)
+    file = home.disk.open(FIRST)
+    file.truncate(int(batches * _batch_size(home)))
+    file.close()
+    log = home.open(clean=False)
+    assert (log.log_start_offset, log.log_end_offset) == (10, 10)
 
 
 def test_the_last_batch_being_bad_is_a_torn_tail() -> None:
@@ -239,10 +334,8 @@ def test_every_crash_point_of_a_workload_keeps_what_was_durable() -> None:
         for seed in range(3):
             survivor = LogOnDisk(home.config, home.disk.crash(random.Random(seed * 1000 + point)))
             survivor.checkpoints = home.checkpoints
-            try:
-                log = survivor.open(clean=False)
-            except LogDamagedError:
-                log = survivor.open(clean=False, accept_damage=True)
+            survivor.checkpoints.flushed_end = durable[0]
+            log = survivor.open(clean=False)
             assert log.log_end_offset >= durable[0]
             assert log.log_start_offset == 0 or durable[0] == 0
             found = values_of(log)

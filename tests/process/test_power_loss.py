@@ -5,18 +5,12 @@ is the broker as it is, over TCP.
 """
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from kbroker.broker import StartError
-from log.checkpoints import decode_partition_metadata
-from log.log_config import LogConfig
-from log.log_directory import LogDirectory
 from simulator.disk import SimulatedDisk
 from simulator.history import History
-from tests.process.broker_thread import DATA, DEADLINE_S, BrokerThread, GatedFlusher, SlowFlusher
+from tests.process.broker_thread import DEADLINE_S, BrokerThread, GatedFlusher, SlowFlusher
 from tests.process.load import (
     GROUP,
     LOG_SETTINGS,
@@ -60,7 +54,7 @@ def test_power_loss_under_load_loses_nothing_acknowledged(tmp_path, seed):
         assert client.find_coordinator(GROUP) == 0
     for number in range(LIVES):
         wanted = chance.randrange(150)
-        with started(broker()) as life:
+        with broker() as life:
             for member in members:
                 client = RawClient(life.address)
                 client.metadata(
@@ -73,7 +67,7 @@ def test_power_loss_under_load_loses_nothing_acknowledged(tmp_path, seed):
             disk = life.lose_power(random.Random(chance.random()))
             drain(members)
         history.note(f"power loss {number + 1} after {wanted} acknowledgements")
-    with started(broker()) as last:
+    with broker() as last:
         for member in members:
             member.connect(RawClient(last.address))
         finish(members)
@@ -83,43 +77,6 @@ def test_power_loss_under_load_loses_nothing_acknowledged(tmp_path, seed):
         history.read_whole((TOPIC, index), records)
     anomalies = history.check()
     assert not anomalies, history.explain(anomalies)
-
-
-@contextmanager
-def started(broker: BrokerThread) -> Iterator[BrokerThread]:
-    """The broker, ready. Where it asks a person whether damage is to be accepted, it is: what is
-    cut off then was never acknowledged, or the history shows it."""
-    try:
-        broker.__enter__()
-    except StartError as refusal:
-        if "is not valid" not in str(refusal):
-            raise
-        accept_damage(broker.disk)
-        broker = broker.next_life()
-        broker.__enter__()
-    try:
-        yield broker
-    finally:
-        broker.stop()
-
-
-def accept_damage(disk: SimulatedDisk) -> None:
-    """Cut off what the broker refused to open."""
-    directory = LogDirectory.open(
-        disk, DATA, node_id=1, cluster_id=None, new_cluster_id="", new_directory_id=bytes(16)
-    )
-    ids = {}
-    for name in disk.list_directory(DATA):
-        path = f"{DATA}/{name}/partition.metadata"
-        if disk.exists(path):
-            ids[name.rpartition("-")[0]] = decode_partition_metadata(disk.read_file(path), path)
-    directory.open_logs(
-        config_of=lambda _: LogConfig(flush_messages=1, segment_ms=20_000, retention_ms=-1),
-        topic_id_of=ids.get,
-        now_ms=0,
-        accept_damage=True,
-    )
-    directory.close(clean=False, high_watermarks={})
 
 
 class LastOnly:
@@ -139,9 +96,9 @@ def keep_last(content: bytearray, operations, chance: object) -> None:
     operations[-1].apply(content)
 
 
-def test_a_hole_among_unflushed_batches_is_refused_until_the_loss_is_accepted(tmp_path):
-    """From the files alone it may be damage as well as a write that came back out of order: a
-    person decides, once."""
+def test_a_hole_among_unflushed_batches_is_cut_without_asking_anybody(tmp_path):
+    """Nobody was told of the batch behind the hole: the broker starts by itself, and keeps it
+    beside the log."""
     store = str(tmp_path / "metadata.sqlite")
     first = BrokerThread(SimulatedDisk(), store, make_flusher=GatedFlusher)
     with first, RawClient(first.address) as client, RawClient(first.address) as other:
@@ -153,12 +110,11 @@ def test_a_hole_among_unflushed_batches_is_refused_until_the_loss_is_accepted(tm
         while first.run(lambda: end_of(first)) < 2:
             other.metadata(TOPIC)
         disk = first.lose_power(LastOnly())
-    with pytest.raises(StartError, match=r"kbroker\.accept\.damaged\.logs=true"):
-        BrokerThread(disk, store).__enter__()
-    accepting = BrokerThread(disk, store, "kbroker.accept.damaged.logs=true")
-    with accepting, RawClient(accepting.address) as client:
+    with BrokerThread(disk, store) as second, RawClient(second.address) as client:
         assert client.read_all(TOPIC, 0) == []
         assert client.produce(TOPIC, 0, batch(b"three")).base_offset == 0
+    kept = disk.read_file(f"/data/{TOPIC}-0/{0:020d}.0.log.aside")
+    assert b"two" in kept
     with BrokerThread(disk, store) as again, RawClient(again.address) as client:
         assert client.read_all(TOPIC, 0) == [(0, b"three")]
 

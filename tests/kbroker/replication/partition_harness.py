@@ -10,7 +10,6 @@ from kbroker.cluster.metadata_records import PartitionRecord
 from kbroker.replication.partition import Partition
 from log.flushing import FlushTicket
 from log.partition_log import AppendResult
-from log.recovery import LogDamagedError
 from tests.log.log_harness import LogOnDisk, batch
 from wire.errors import ErrorCode
 
@@ -53,14 +52,14 @@ class Stage:
     def __post_init__(self) -> None:
         self.open()
 
-    def open(self, *, clean: bool = True, accept_damage: bool = False) -> None:
+    def open(self, *, clean: bool = True) -> None:
         self.armed = False
         self.partition = Partition(
             topic="topic",
             index=0,
             node_id=NODE,
             record=self.record,
-            log=self.home.open(clean=clean, accept_damage=accept_damage),
+            log=self.home.open(clean=clean),
             high_watermark=self.high_watermark,
             arm_flush=self.arm,
         )
@@ -115,9 +114,4 @@ class Stage:
         self.high_watermark = self.home.checkpoints.high_watermark
         self.record = next_epoch(self.record)
         self.waits.clear()
-        try:
-            self.open(clean=False)
-        except LogDamagedError:
-            # Power may tear one unflushed batch and keep the one behind it; the log then asks a
-            # person. What was acknowledged is not in question.
-            self.open(clean=False, accept_damage=True)
+        self.open(clean=False)
