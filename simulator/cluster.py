@@ -88,6 +88,11 @@ class Machine:
         return self._running is not None and not self._running.done()
 
     @property
+    def is_committing(self) -> bool:
+        """Whether a change of the metadata is being written."""
+        return self._journal is not None and self._journal.is_committing
+
+    @property
     def is_stopping(self) -> bool:
         return self.broker is not None and self.broker.stopped.is_set()
 

@@ -75,6 +75,8 @@ class SimulatedDisk:
         """This life ends when as many changes have happened."""
         self.observe: Callable[[str, str, int], None] | None = None
         """Called with (operation, path, bytes) just before each change; the next life keeps it."""
+        self.on_refused: Callable[[str, str], None] | None = None
+        """Called with (operation, path) before an error is raised that a fault is the reason of."""
         self.open_files: Counter[str] = Counter()
         """Path -> files that are open there, in this life."""
         self.injected_errors = 0
@@ -104,7 +106,7 @@ class SimulatedDisk:
     def _next_life(self, root: DirectoryNode) -> SimulatedDisk:
         successor = SimulatedDisk(capacity_bytes=self.capacity_bytes)
         successor.now_ms = self.now_ms
-        successor.observe = self.observe
+        successor.observe, successor.on_refused = self.observe, self.on_refused
         successor._root = root
         return successor
 
@@ -283,7 +285,7 @@ class SimulatedDisk:
             elif fault.count is None or fault.count > 0:
                 if fault.count is not None:
                     fault.count -= 1
-                self.injected_errors += 1
+                self._refused(operation, path)
                 raise _error(fault.error_number, path, torn=fault.torn)
 
     def begin_change(self, operation: str, path: str, size: int = 0) -> None:
@@ -297,8 +299,13 @@ class SimulatedDisk:
 
     def check_capacity(self, path: str, more_bytes: int) -> None:
         if self.capacity_bytes is not None and self.used_bytes + more_bytes > self.capacity_bytes:
-            self.injected_errors += 1
+            self._refused("room", path)
             raise _error(errno.ENOSPC, path)
+
+    def _refused(self, operation: str, path: str) -> None:
+        self.injected_errors += 1
+        if self.on_refused is not None:
+            self.on_refused(operation, path)
 
     # --- the tree ---
 

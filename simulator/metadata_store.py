@@ -7,7 +7,7 @@ durable, what was staged and not answered may be there or not.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from kbroker.cluster.memory_store import MemoryStore
@@ -26,6 +26,8 @@ class MetadataDisk:
         self.entries: list[Entry] = []
         self.fail_next: str = ""
         """"", "refuse" (nothing is kept) or "unknown" (kept or not, by chance)."""
+        self.on_failure: Callable[[str], None] = lambda how: None
+        """Told of each commit that fails so."""
 
     def contents(self) -> RevisionedMap:
         """What a start finds."""
@@ -48,6 +50,10 @@ class SimulatedJournal:
         self._staged: Entry | None = None
         self._is_dead = False
 
+    @property
+    def is_committing(self) -> bool:
+        return self._staged is not None
+
     def stage(self, changes: Sequence[Change], compact_revision: int) -> None:
         self._staged = (tuple(changes), compact_revision)
 
@@ -58,6 +64,8 @@ class SimulatedJournal:
             raise StoreUnavailableError("the process is dead")
         failure, self._disk.fail_next = self._disk.fail_next, ""
         staged, self._staged = self._staged, None
+        if failure:
+            self._disk.on_failure(failure)
         if failure == "refuse":
             raise StoreUnavailableError("the disk refused")
         if failure == "unknown":

@@ -12,15 +12,18 @@ import gc
 import hashlib
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simulator.cluster import Machine
-from simulator.faults import KINDS, Fault
+from simulator.faults import Fault
+from simulator.faults.nemesis import Nemesis
 from simulator.invariants import check_after
 from simulator.loop import SimulatedLoop, SimulationStuckError
 from simulator.network import Network
 from simulator.options import chance_of
 from simulator.plan import Plan
+from simulator.probes import Probes
+from simulator.probes_log import reading_log
 from simulator.workload import Worker, draw_workers
 from simulator.world import InvariantError, Phase, World
 
@@ -40,6 +43,8 @@ class Report:
     events: tuple[str, ...]
     workers: tuple[str, ...] = ()
     """Who took part."""
+    phases: Mapping[str, float] = field(default_factory=dict)
+    """When each began, in virtual seconds."""
 
 
 def run(plan: Plan) -> Report:
@@ -64,7 +69,8 @@ def run(plan: Plan) -> Report:
     asyncio.set_event_loop(loop)
     gc.disable()  # when it runs must not depend on what ran before
     try:
-        loop.run_until_complete(_play(world))
+        with reading_log(world):
+            loop.run_until_complete(_play(world))
         loop.raise_failure()
     except Exception as error:  # noqa: BLE001 - whatever it is, this seed has found it
         failure = f"{type(error).__name__}: {error}"
@@ -83,6 +89,7 @@ def run(plan: Plan) -> Report:
         failure=failure,
         events=tuple(world.events[-EVENTS_SHOWN:]),
         workers=tuple(world.workers),
+        phases=dict(world.phases),
     )
 
 
@@ -102,31 +109,19 @@ async def _play(world: World) -> None:
     for worker in workers:
         await worker.prepare()
     tasks = [world.spawn_client(worker.name, worker.work()) for worker in workers]
-    nemesis = asyncio.create_task(_do_faults(world))
-    await _first_failure([nemesis, *tasks], until=nemesis, timeout_s=None)
-    world.phase = Phase.LIVENESS
+    nemesis = Nemesis(world, Probes(world))
+    faults = asyncio.create_task(nemesis.work())
+    await _first_failure([faults, *tasks], until=faults, timeout_s=None)
+    world.enter(Phase.LIVENESS)
     world.note("every fault is healed")
-    await heal(world)
-    await _first_failure(tasks, until=None, timeout_s=world.plan.options.liveness_s)
-    world.phase = Phase.AFTER
+    await nemesis.heal()
+    liveness_s = world.plan.options.liveness_s
+    finished = asyncio.create_task(_first_failure(tasks, until=None, timeout_s=liveness_s))
+    tending = asyncio.create_task(nemesis.tend())
+    await _first_failure([finished, tending], until=finished, timeout_s=None)
+    world.enter(Phase.AFTER)
     await check_after(world, workers)
     await world.machine.stop()
-
-
-async def _do_faults(world: World) -> None:
-    for fault in world.plan.faults:
-        await asyncio.sleep(max(0.0, fault.at_s - world.loop.now))
-        world.note(str(fault))
-        world.counts[f"fault: {fault.kind}"] += 1
-        await KINDS[fault.kind](world, fault)
-    await asyncio.sleep(max(0.0, world.plan.options.safety_s - world.loop.now))
-
-
-async def heal(world: World) -> None:
-    """Disk, network and clock are well from now on, and a broker runs."""
-    world.network.heal()
-    world.machine.disk.heal()
-    await world.start_broker()
 
 
 async def _first_failure(

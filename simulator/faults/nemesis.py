@@ -1,0 +1,224 @@
+"""Makes the faults of a plan happen, and starts the broker again whenever it is down.
+
+One task does both, so that a fault may come at any moment, a start included. A start that is
+refused, and a broker that goes down by itself, need a fault that explains it: else the run fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
+
+from simulator.faults.drawing import Fault
+from simulator.faults.kinds import KINDS
+from simulator.faults.machine import Trap
+from simulator.loop import CURRENT, Process
+from simulator.network import WORLD, Endpoint
+from simulator.world import InvariantError, World
+
+if TYPE_CHECKING:
+    from simulator.probes import Probes
+
+EXECUTOR_DELAY_S = (0.000_05, 0.005)
+FLUSH_DELAY_S = (0.000_1, 0.01)
+STARTS_IN_A_ROW = 8
+"""So many starts that end early, each for a reason, before it counts as one that hangs."""
+
+
+class Nemesis:
+    """Mutable. `pause_s` is how long the broker stays down the next time."""
+
+    def __init__(self, world: World, probes: Probes) -> None:
+        self.world = world
+        self.pause_s = 0.5
+        self.half_open: list[Endpoint] = []
+        """The broker's sides of connections whose clients are gone without a word."""
+        self._probes = probes
+        self._trap: Trap | None = None
+        self._trap_number = 0
+        self._restart_at: float | None = None
+        self._starting: asyncio.Task[bool] | None = None
+        self._before_start: list[Callable[[], None]] = []
+        self._changed = asyncio.Event()
+        self._errors_before = 0
+        self._metadata_failures = 0
+        """In this life, its start included."""
+        self._visitors = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        world.machine.on_ended = self._ended
+        world.machine.disk.observe = self._observe
+        world.machine.disk.on_refused = probes.refused
+        world.machine.metadata.on_failure = self._metadata_failed
+
+    async def work(self) -> None:
+        """Until the safety phase is over. InvariantError."""
+        loop = self.world.loop
+        end = self.world.plan.options.safety_s
+        for fault in self.world.plan.faults:
+            await self._keep_running(until=fault.at_s)
+            self.world.note(str(fault))
+            self.world.counts[f"fault: {fault.kind}"] += 1
+            KINDS[fault.kind](self, fault)
+        await self._keep_running(until=max(end, loop.now))
+
+    async def tend(self) -> None:
+        """Only start it again where an earlier fault takes it down; for ever. InvariantError."""
+        while True:
+            await self._keep_running(until=self.world.loop.now + 60)
+
+    async def heal(self) -> None:
+        """Disk, network and clock are well from now on, and a broker runs. InvariantError."""
+        world = self.world
+        self._trap = None
+        world.network.heal()
+        world.machine.disk.heal()
+        world.machine.disk.capacity_bytes = None
+        world.machine.metadata.fail_next = ""
+        self.quicken_disk()
+        for _ in range(STARTS_IN_A_ROW):
+            await self._keep_running(until=world.loop.now + 30, serves=True)
+            if self._serves:
+                return
+        raise InvariantError(f"the broker does not start: {world.machine.failure}")
+
+    # --- for faults ---
+
+    def chance_of(self, fault: Fault) -> random.Random:
+        return self.world.chance(f"fault:{fault.number}")
+
+    def crash(self) -> None:
+        if self.world.machine.is_running:
+            self.world.machine.crash()
+
+    def kill(self) -> None:
+        if self.world.machine.is_running:
+            self.world.machine.kill()
+
+    def request_stop(self) -> None:
+        """As SIGTERM does."""
+        broker = self.world.machine.broker
+        if broker is not None:
+            self._probes.stopping()
+            broker.request_stop()
+
+    def set_trap(self, trap: Trap, wait_s: float) -> None:
+        self._trap = trap
+        self.later(wait_s, self._remove_trap, trap)
+
+    def at_next_start(self, action: Callable[[], None]) -> None:
+        self._before_start.append(action)
+
+    def later(self, delay_s: float, callback: Callable[..., None], *args: object) -> None:
+        """As the world, which outlives every process."""
+        WORLD.run(self.world.loop.call_later, delay_s, callback, *args)
+
+    def spawn(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """A client of no importance, on a host of its own."""
+        self._visitors += 1
+        host = f"10.0.3.{self._visitors}"
+        token = CURRENT.set(Process(name, host))
+        try:
+            self._tasks.append(self.world.loop.create_task(work, name=name))
+        finally:
+            CURRENT.reset(token)
+
+    def quicken_disk(self) -> None:
+        self.world.loop.executor_delay_s = EXECUTOR_DELAY_S
+        if self.world.machine.flusher is not None:
+            self.world.machine.flusher.delay_s = FLUSH_DELAY_S
+
+    def rot_record(self, chance: random.Random) -> None:
+        """Filled in by `rot`."""
+
+    # --- the broker's lives ---
+
+    def _observe(self, operation: str, path: str, size: int) -> None:
+        self._probes.operation(operation, path, size)
+        trap = self._trap
+        if trap is not None and trap.takes(operation, path):
+            self._trap = None
+            self.world.note(f"{trap.how} at {operation} {path}")
+            self._probes.at_operation = (operation, path)
+            (self.crash if trap.how == "power lost" else self.kill)()
+
+    def _remove_trap(self, trap: Trap) -> None:
+        if self._trap is trap:
+            self._trap = None
+
+    def _ended(self) -> None:
+        """A life is over: was that to be expected?"""
+        world, machine = self.world, self.world.machine
+        self._restart_at = world.loop.now + self.pause_s
+        self._changed.set()
+        if machine.process.is_dead or self._starting is not None:
+            return
+        world.note(f"{machine.process.name} has stopped {machine.failure}")
+        if machine.failure and not self._is_explained:
+            world.loop.fail(InvariantError(f"the broker went down: {machine.failure}"))
+        self._probes.ended(by_itself=bool(machine.failure))
+
+    @property
+    def _is_explained(self) -> bool:
+        """Whether something was made to fail since this life began."""
+        errors = self.world.machine.disk.injected_errors - self._errors_before
+        return errors + self._metadata_failures > 0
+
+    def _metadata_failed(self, how: str) -> None:
+        self._metadata_failures += 1
+        self.world.situations.saw("metadata refused" if how == "refuse" else "metadata unknown")
+
+    @property
+    def _serves(self) -> bool:
+        machine = self.world.machine
+        return self._starting is None and machine.broker is not None and not machine.is_stopping
+
+    async def _keep_running(self, *, until: float, serves: bool = False) -> None:
+        """Start the broker whenever it is due, until then; or until it serves."""
+        loop = self.world.loop
+        while True:
+            self._take_outcome()
+            if serves and self._serves:
+                return
+            due = until if self._restart_at is None else min(until, self._restart_at)
+            if loop.now < due:
+                self._changed.clear()
+                timer = loop.call_at(due, self._changed.set)
+                await self._changed.wait()
+                timer.cancel()
+                continue
+            if self._restart_at is not None and loop.now >= self._restart_at:
+                self._restart_at = None
+                self._begin_start()
+            if loop.now >= until:
+                return
+
+    def _begin_start(self) -> None:
+        machine = self.world.machine
+        actions, self._before_start = self._before_start, []
+        for action in actions:
+            action()
+        self._errors_before = machine.disk.injected_errors
+        self._metadata_failures = 0
+        self._probes.starting()
+        self._starting = asyncio.create_task(machine.start(), name="start")
+        self._starting.add_done_callback(lambda _: self._changed.set())
+
+    def _take_outcome(self) -> None:
+        starting = self._starting
+        if starting is None or not starting.done():
+            return
+        self._starting = None
+        machine = self.world.machine
+        if starting.result():
+            self.world.note(f"{machine.process.name} serves")
+            self._probes.started()
+            return
+        self.world.note(f"{machine.process.name}: {machine.failure or 'died while starting'}")
+        if machine.process.is_dead:
+            return
+        if not self._is_explained:
+            raise InvariantError(f"the broker does not start: {machine.failure}")
+        self.world.situations.saw("start refused by the disk")
+        machine.disk.heal()

@@ -1,0 +1,38 @@
+"""The wall clock lies, and the metadata store refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.faults.drawing import Fault
+
+if TYPE_CHECKING:
+    from simulator.faults.nemesis import Nemesis
+
+DAY_MS = 86_400_000
+MOST_OFF_MS = 3 * DAY_MS
+"""Steps in both directions stay within what no retention of a week notices."""
+STEPS_MS = (50, 2_000, 60_000, 3_600_000, DAY_MS, 2 * DAY_MS)
+
+
+def clock_step(nemesis: Nemesis, fault: Fault) -> None:
+    chance = nemesis.chance_of(fault)
+    clock = nemesis.world.machine.clock
+    step_ms = int(chance.choice(STEPS_MS) * (0.5 + fault.strength)) * chance.choice((-1, 1))
+    clock.offset_ms = max(-MOST_OFF_MS, min(MOST_OFF_MS, clock.offset_ms + step_ms))
+    nemesis.world.situations.saw("clock stepped back" if step_ms < 0 else "clock stepped forward")
+
+
+def clock_drift(nemesis: Nemesis, fault: Fault) -> None:
+    """It goes up to a tenth too fast or too slow from now on."""
+    nemesis.world.machine.clock.set_drift(0.2 * (fault.strength - 0.5))
+
+
+def metadata_refused(nemesis: Nemesis, fault: Fault) -> None:
+    """The next commit is refused."""
+    nemesis.world.machine.metadata.fail_next = "refuse"
+
+
+def metadata_unknown(nemesis: Nemesis, fault: Fault) -> None:
+    """Of the next commit nobody learns whether it was made."""
+    nemesis.world.machine.metadata.fail_next = "unknown"

@@ -1,0 +1,78 @@
+"""Reads what the broker says in its log: situations, and what must never be said."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from simulator.invariant_error import InvariantError
+from simulator.loop import CURRENT
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+LOGGERS = ("kbroker", "log", "coordinator")
+
+LINES = (
+    ("cut a torn tail", "torn tail cut"),
+    ("They are set aside", "set aside"),
+    ("the indexes of %s are rebuilt", "index rebuilt"),
+    ("was left clean but does not look so", "not as clean as said"),
+    ("is damaged (%s) and removed", "snapshot damaged"),
+    ("the leader epochs are read from the batches", "epochs from batches"),
+    ("but only records up to", "log starts past its end"),
+    ("The loss is accepted", "loss accepted"),
+    ("is not opened", "stray found"),
+    ("malformed", "malformed request"),
+    ("its reserve of", "disk full in a checkpoint"),
+    ("the checkpoints were not written", "checkpoints not written"),
+)
+"""(part of a line before its values are filled in, situation)."""
+UNCLEAN = " uncleanly: the next start checks the logs"
+
+
+class _Reader(logging.Handler):
+    """Judges each line. Mutable, as handlers are."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if CURRENT.get().is_dead:
+            return
+        world = self._world
+        text = str(record.msg)
+        for part, situation in LINES:
+            if part in text:
+                world.situations.saw(situation)
+        if isinstance(record.args, tuple) and UNCLEAN in record.args:
+            world.situations.saw("stopped uncleanly")
+        if record.levelno >= logging.WARNING:
+            world.counts["log lines"] += 1
+            world.note(f"said: {record.getMessage()[:300]}")
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            world.note(f"with {error!r}")
+            if not (isinstance(error, OSError) and world.machine.disk.injected_errors):
+                world.loop.fail(InvariantError(f"{record.getMessage()}: {error!r}"))
+
+
+@contextmanager
+def reading_log(world: World) -> Iterator[None]:
+    """While this lasts, what the broker says is read."""
+    reader = _Reader(world)
+    before = []
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        before.append((logger, logger.level))
+        logger.addHandler(reader)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.removeHandler(reader)
+            logger.setLevel(level)
