@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from struct import pack
+from typing import NamedTuple
 
 from kbroker.handlers import HANDLERS
 from tests.fuzz.batches import batch_sample, repaired
@@ -62,10 +63,10 @@ STRINGS = {
     "key": GROUPS,
     "coordinator_keys": GROUPS,
     "transactional_id": (b"tx-1", b""),
-    "protocol_type": (b"consumer", b"consumer", b"connect", b""),
-    "protocol_name": (b"range", b"roundrobin"),
+    "protocol_type": (b"consumer",) * 8 + (b"connect", b""),
+    "protocol_name": (b"range",) * 5 + (b"roundrobin",),
     "group_instance_id": (b"static-1", b"static-2", b""),
-    "JoinGroupRequestProtocol.name": (b"range", b"roundrobin", b""),
+    "JoinGroupRequestProtocol.name": (b"range",) * 6 + (b"roundrobin", b""),
     "config_name": CONFIG_NAMES,
     "AlterableConfig.name": CONFIG_NAMES,
     "CreatableTopicConfig.name": CONFIG_NAMES,
@@ -95,7 +96,7 @@ INTEGERS = {
     "last_fetched_epoch": (-1, -1, 0),
     "isolation_level": (0, 1, 2),
     "timestamp": (-1, -2, -3, -4, 0, 1_700_000_000_000),
-    "session_timeout_ms": (20, 100, 1000, 6000),
+    "session_timeout_ms": (50, 1000, 2000, 2000, 6000),
     "rebalance_timeout_ms": (1, 5, 20, 100),
     "generation_id": (-1, 1, 1, 2, 3),
     "generation_id_or_member_epoch": (-1, 1, 2),
@@ -113,6 +114,13 @@ INTEGERS = {
     "producer_id": (-1, 0, 1, 5),
     "transaction_timeout_ms": (1000, 60000),
     "response_partition_limit": (1, 10, 2000),
+}
+NULLS = {
+    "group_instance_id": 0.8,
+    "transactional_id": 0.9,
+    "protocol_type": 0.05,
+    "protocol_name": 0.05,
+    "forgotten_topics_data": 0.9,
 }
 # More of what clients do all the time, less of what takes the disk.
 WEIGHTS = {
@@ -134,27 +142,48 @@ MOST_PARTITIONS = 16
 """In one request: a topic's growth is the disk's work, not the decoder's."""
 
 
+class Membership(NamedTuple):
+    group: bytes
+    member: bytes
+    generation: int
+
+
 @dataclass
 class Learned:
-    """Ids that the broker gave out, newest last. Mutable."""
+    """What the broker gave out, newest last. Mutable."""
 
-    members: list[bytes] = field(default_factory=lambda: [b"", b"", b"member-1"])
+    members: list[Membership] = field(default_factory=lambda: [Membership(b"g1", b"", -1)])
     topic_ids: list[bytes] = field(default_factory=lambda: [bytes(16), b"\xff" * 16])
-    most: int = 24
+    most: int = 16
 
-    def add(self, known: list[bytes], value: bytes) -> None:
-        if value not in known:
-            known.append(value)
-            if len(known) > self.most:
-                del known[2]
+    def joined(self, member: Membership) -> None:
+        if member not in self.members:
+            self.members.append(member)
+            del self.members[1 : -self.most]
 
-    def vocabulary(self) -> Vocabulary:
-        members = tuple(self.members)
+    def saw_topic(self, topic_id: bytes) -> None:
+        if topic_id not in self.topic_ids:
+            self.topic_ids.append(topic_id)
+            del self.topic_ids[2 : -self.most]
+
+    def vocabulary(self, chance: Random) -> Vocabulary:
+        """Mostly one of the members that there are, as itself."""
+        strings, integers = STRINGS, INTEGERS
+        roll, place = chance.random(), chance.random()
+        member = self.members[int(place * len(self.members))]
+        if roll < 0.7:
+            strings = {**STRINGS, "member_id": (member.member,), "group_id": (member.group,)}
+            strings["leader"] = (member.member,)
+            integers = {**INTEGERS, "generation_id": (member.generation,)}
+            integers["generation_id_or_member_epoch"] = (member.generation, -1)
+        else:
+            strings = {**STRINGS, "member_id": (b"", member.member, b"nobody")}
         return Vocabulary(
-            strings={**STRINGS, "member_id": members, "assignments.member_id": members},
-            integers=INTEGERS,
+            strings=strings,
+            integers=integers,
             uuids=tuple(self.topic_ids),
             batch=produced,
+            nulls=NULLS,
             extreme=0.03,
         )
 
@@ -258,7 +287,7 @@ DAMAGE_WEIGHTS = (50, 30, 4, 2, 2, 6, 2, 1)
 def broker_input(seed: int, index: int, learned: Learned) -> tuple[int, list[bytes]]:
     """A number that chooses the connection, and what is sent on it, part by part."""
     chance = Random(f"{seed} broker {index}")
-    sample = request_sample(chance, learned.vocabulary(), index & 0x7FFFFFFF)
+    sample = request_sample(chance, learned.vocabulary(chance), index & 0x7FFFFFFF)
     (damage,) = chance.choices(DAMAGES, DAMAGE_WEIGHTS)
     return chance.getrandbits(16), damage(sample, chance)
 

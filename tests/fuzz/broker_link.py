@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kbroker.handlers import HANDLERS
-from tests.fuzz.broker_inputs import Learned, is_heavy
+from tests.fuzz.broker_inputs import Learned, Membership, is_heavy
 from wire.api_key import ApiKey
 from wire.compiler import decode
 from wire.errors import WireError
@@ -23,7 +23,7 @@ from wire.messages import MESSAGES
 from wire.messages.api_versions import ApiVersionsResponse
 from wire.messages.delete_acls import DeleteAclsRequest
 from wire.messages.describe_acls import DescribeAclsRequest
-from wire.messages.join_group import JoinGroupResponse
+from wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from wire.messages.metadata import MetadataResponse
 from wire.messages.produce import ProduceRequest
 from wire.schema import Request, Response
@@ -39,6 +39,7 @@ class Expected(NamedTuple):
     correlation_id: int
     is_silent: bool = False
     """Produce with acks=0: no answer, or the end where it fails."""
+    group: bytes = b""
 
 
 class Heavy(Exception):
@@ -146,12 +147,17 @@ class Link(asyncio.Protocol):
             self._on_finding(f"the answer to {head} does not decode: {error}: {frame.hex()}")
             return
         self._counts["answered"] += 1
-        self._counts[head.key.name] += 1
+        failed = "error" if getattr(response, "error_code", 0) else "ok"
+        self._counts[f"{head.key.name} {failed}"] += 1
+        self._learn(head, response)
+
+    def _learn(self, head: Expected, response: Response) -> None:
         if isinstance(response, JoinGroupResponse) and response.member_id:
-            self._learned.add(self._learned.members, response.member_id.encode())
-        elif isinstance(response, MetadataResponse) and version >= 10:
+            member = response.member_id.encode()
+            self._learned.joined(Membership(head.group, member, response.generation_id))
+        elif isinstance(response, MetadataResponse):
             for topic in response.topics:
-                self._learned.add(self._learned.topic_ids, topic.topic_id)
+                self._learned.saw_topic(topic.topic_id)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_closed = True
@@ -181,7 +187,8 @@ def _answer_to(frame: bytes) -> Expected | None:
     if _is_malformed_as_in_kafka(request):
         return None
     is_silent = isinstance(request, ProduceRequest) and request.acks == 0
-    return Expected(ApiKey(key), version, header.correlation_id, is_silent)
+    group = request.group_id.encode() if isinstance(request, JoinGroupRequest) else b""
+    return Expected(ApiKey(key), version, header.correlation_id, is_silent, group)
 
 
 def _is_malformed_as_in_kafka(request: Request) -> bool:

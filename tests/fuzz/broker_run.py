@@ -66,15 +66,22 @@ class Run:
     learned: Learned = field(default_factory=Learned)
     found: list[str] = field(default_factory=list)
     links: dict[int, Link] = field(default_factory=dict)
+    ending: list[Link] = field(default_factory=list)
+    """Connections that the broker is to close."""
     next_number: int = 0
     progress: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def link(self, place: int) -> Link:
         """The connection at this place, a new one if that is gone."""
         link = self.links.get(place)
-        if link is None or link.is_closed:
+        if link is None or link.is_closed or link.is_doomed:
+            if link is not None and not link.is_closed:
+                self.ending.append(link)
             link = self.links[place] = await self.connect()
         return link
+
+    def all_links(self) -> list[Link]:
+        return [*self.links.values(), *self.ending]
 
     async def connect(self) -> Link:
         self.next_number += 1
@@ -108,24 +115,25 @@ class Run:
                 break
             self.write(link, part)
         await asyncio.sleep(0)
-        if sum(len(each.expected) for each in self.links.values()) > MOST_AHEAD:
+        if sum(len(each.expected) for each in self.all_links()) > MOST_AHEAD:
             await self.settle()
 
     async def settle(self) -> None:
         """Wait for all answers that nothing holds up, then leave."""
-        while not self.found and any(link.waits_for_answer for link in self.links.values()):
+        while not self.found and any(link.waits_for_answer for link in self.all_links()):
             self.progress.clear()
             try:
                 await asyncio.wait_for(self.progress.wait(), DEADLINE_S)
             except TimeoutError:
-                waiting = [link for link in self.links.values() if link.waits_for_answer]
+                waiting = [link for link in self.all_links() if link.waits_for_answer]
                 due = [(link.number, *list(link.expected)[:1]) for link in waiting]
                 self.found.append(f"no answer within {DEADLINE_S} s: {due}")
-        for link in self.links.values():
+        for link in self.all_links():
             if not link.is_closed:
                 self.counts["left unanswered"] += len(link.expected)
                 self.write(link, HANG_UP)
         self.links.clear()
+        self.ending.clear()
 
     async def closed(self) -> None:
         """Let the sockets that were left be closed."""

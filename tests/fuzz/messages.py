@@ -41,6 +41,8 @@ class Vocabulary:
     binaries: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     uuids: tuple[bytes, ...] = UUIDS
     batch: Callable[[Random], bytes] = some_batch
+    nulls: Mapping[str, float] = field(default_factory=dict)
+    """How often a nullable field of this name is null, where not one time in five."""
     extreme: float = 0.1
     """How often an integer is the least or the greatest of its kind."""
 
@@ -116,7 +118,9 @@ class MessageWriter:
                 self.put("b", b"\xff" if is_null else b"\x01")
             if not is_null:
                 self.struct(each.element)
-        elif self.version in each.nullable and self.chance.random() < 0.2:
+        elif self.version in each.nullable and self.chance.random() < self.words.nulls.get(
+            each.name, 0.2
+        ):
             self.length(kind, -1)
         elif kind == "array":
             count = self.draw((0, 1, 1, 1, 2, 3))
