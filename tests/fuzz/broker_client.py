@@ -16,6 +16,7 @@ from wire.messages.offset_commit import OffsetCommitResponse
 
 BROKER = 4
 INTERNAL = "__consumer_offsets"
+TOPICS = ("orders", "clicks")
 TRIES = 50
 
 
@@ -47,6 +48,12 @@ class GoodClient:
         names = [group.group_id for group in listed.groups]
         if names:
             client.ask(DeleteGroupsRequest(groups_names=names), 2, DeleteGroupsResponse)
+
+    def prepare(self) -> list[bytes]:
+        """The topics that the garbage speaks of are there again; their ids."""
+        for name in TOPICS:
+            self._client.try_create_topic(name, partitions=2)
+        return [topic.topic_id for topic in self._client.metadata(*TOPICS).topics]
 
     def check(self) -> None:
         """A topic, a batch, its bytes back, a commit. Astray; Disconnected, OSError."""

@@ -21,8 +21,20 @@ from wire.messages.create_partitions import CreatePartitionsRequest
 from wire.messages.create_topics import CreateTopicsRequest
 from wire.schema import Request
 
-TOPICS = (b"orders", b"orders", b"clicks", b"fuzz.1", b"fuzz_1", b"__consumer_offsets", b"", b"a/b")
-GROUPS = (b"g1", b"g1", b"g2", b"g3", b"")
+TOPICS = (
+    b"orders",
+    b"orders",
+    b"orders",
+    b"orders",
+    b"clicks",
+    b"clicks",
+    b"fuzz.1",
+    b"fuzz_1",
+    b"__consumer_offsets",
+    b"",
+    b"a/b",
+)
+GROUPS = (b"g1",) * 4 + (b"g2", b"g3", b"")
 CONFIG_NAMES = (
     b"retention.ms",
     b"cleanup.policy",
@@ -81,7 +93,7 @@ INTEGERS = {
     "partition_index": (0, 0, 0, 1, -1),
     "partition_indexes": (0, 0, 1),
     "index": (0, 0, 0, 1, 7),
-    "acks": (-1, 1, 0, 0, 1, -1, 2),
+    "acks": (-1, 1, 0, 0, 1, -1, 1, -1, 1, -1, 2),
     "timeout_ms": (0, 10, 1000, 30000),
     "max_wait_ms": (0, 0, 0, 1, 5),
     "min_bytes": (0, 1, 1, 100, 1 << 20),
@@ -96,7 +108,7 @@ INTEGERS = {
     "last_fetched_epoch": (-1, -1, 0),
     "isolation_level": (0, 1, 2),
     "timestamp": (-1, -2, -3, -4, 0, 1_700_000_000_000),
-    "session_timeout_ms": (50, 1000, 2000, 2000, 6000),
+    "session_timeout_ms": (100, 1000, 1500, 2000, 2000, 2000, 6000),
     "rebalance_timeout_ms": (1, 5, 20, 100),
     "generation_id": (-1, 1, 1, 2, 3),
     "generation_id_or_member_epoch": (-1, 1, 2),
@@ -154,7 +166,7 @@ class Learned:
 
     members: list[Membership] = field(default_factory=lambda: [Membership(b"g1", b"", -1)])
     topic_ids: list[bytes] = field(default_factory=lambda: [bytes(16), b"\xff" * 16])
-    most: int = 16
+    most: int = 4
 
     def joined(self, member: Membership) -> None:
         if member not in self.members:
@@ -171,7 +183,9 @@ class Learned:
         strings, integers = STRINGS, INTEGERS
         roll, place = chance.random(), chance.random()
         member = self.members[int(place * len(self.members))]
-        if roll < 0.7:
+        if roll < 0.15:  # a newcomer, or nobody in particular
+            strings = {**STRINGS, "member_id": (b"",), "group_id": (b"g1",)}
+        elif roll < 0.8:
             strings = {**STRINGS, "member_id": (member.member,), "group_id": (member.group,)}
             strings["leader"] = (member.member,)
             integers = {**INTEGERS, "generation_id": (member.generation,)}

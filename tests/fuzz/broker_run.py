@@ -24,6 +24,8 @@ CONNECTIONS = 12
 CROWD = 150
 """Connections that are opened together now and then, each with half a frame."""
 CROWD_EVERY = 10
+TIDY_EVERY = 8
+"""Blocks between two that end with an empty broker."""
 MOST_AHEAD = 400
 """Requests that may wait for answers, over all connections."""
 DEADLINE_S = 60.0
@@ -177,6 +179,7 @@ async def _fuzz(
     problem = None
     done = 0
     try:
+        good.prepare()
         for block in range(-(-inputs // BLOCK)):
             count = min(BLOCK, inputs - done)
             for index in range(done, done + count):
@@ -189,10 +192,11 @@ async def _fuzz(
             if block % CROWD_EVERY == CROWD_EVERY - 1:
                 await run.crowd()
                 await run.closed()
-            look_after(run, good)
+            look_after(run, good, tidy=block % TIDY_EVERY == 0)
             report(done, run.counts)
             if block == min(WARM_BLOCKS, inputs // BLOCK) - 1:
                 level = usage(run.broker)
+        good.tidy()
         last = back_to(level, run.broker, good)
     except (FoundError, Astray, Disconnected, OSError, AssertionError) as error:
         problem = f"{type(error).__name__}: {error}"
@@ -215,15 +219,17 @@ async def _fuzz(
     return figures, problem, keep(run.recent) if problem else None
 
 
-def look_after(run: Run, good: GoodClient) -> None:
-    """Whether the broker is as it should be; FoundError, Astray."""
+def look_after(run: Run, good: GoodClient, *, tidy: bool) -> None:
+    """Whether the broker is as it should be; FoundError, Astray. `tidy`: it gets empty again."""
     if run.found:
         raise FoundError(run.found[0])
     status = run.broker.process.poll()
     if status is not None:
         raise FoundError(f"the broker ended with status {status}:\n{run.broker.errors[-4000:]}")
-    good.tidy()
+    if tidy:
+        good.tidy()
     good.check()
+    run.learned.topic_ids[2:] = good.prepare()
     errors = run.broker.errors
     if "Traceback" in errors:
         raise FoundError(f"it logged\n{errors[max(0, errors.index('Traceback') - 500) :][:6000]}")
@@ -266,6 +272,7 @@ def replay(path: Path) -> str | None:
 async def _replay(run: Run, path: Path) -> str | None:
     links: dict[int, Link] = {}
     good = GoodClient(run.broker.address)
+    good.prepare()
     try:
         for line in path.read_text().splitlines():
             sent = json.loads(line)
@@ -276,7 +283,7 @@ async def _replay(run: Run, path: Path) -> str | None:
                 run.write(links[number], bytes.fromhex(sent["data"]))
             await asyncio.sleep(0)
         await run.settle()
-        look_after(run, good)
+        look_after(run, good, tidy=False)
     except (FoundError, Astray, Disconnected, OSError, AssertionError) as error:
         return f"{type(error).__name__}: {error}"
     finally:
