@@ -173,6 +173,7 @@ class Broker:
         dispatcher = Dispatcher(
             self.services,
             spawn=tasks.spawn,
+            abort=dependencies.abort,
             meters=None if self._monitoring is None else self._monitoring.requests,
             max_elements=config.kbroker_request_partitions,
         )

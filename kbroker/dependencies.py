@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import resource
 import time
@@ -55,6 +56,8 @@ class Dependencies:
     """What the system allows, less what the logs need."""
     turns: LoopTurns | None = None
     """Those of the loop, where it lets them be seen and somebody wants to."""
+    abort: Callable[[], None] = os.abort
+    """Ends the process at once: an invariant does not hold, and must not go on serving."""
 
 
 steady_time = time.monotonic

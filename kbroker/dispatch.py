@@ -7,7 +7,6 @@ only here. Where there are `meters`, each answer is measured; without them nothi
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, cast
 
@@ -41,7 +40,7 @@ class Dispatcher:
         services: Services,
         *,
         spawn: Callable[[Coroutine[None, None, None], str], object],
-        abort: Callable[[], None] = os.abort,
+        abort: Callable[[], None],
         meters: RequestMeters | None = None,
         max_elements: int = MAX_ELEMENTS,
     ) -> None:

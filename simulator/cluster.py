@@ -215,6 +215,7 @@ class Machine:
             file_system=self.disk,
             make_flusher=make_flusher,
             open_store=open_metadata,
+            abort=self.kill,
         )
 
 
