@@ -23,10 +23,13 @@ CI_WALKS_WITHOUT_A_RULE = 100
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     started = time.perf_counter()
     if options.ci or options.each_rule:
         figures, well = _everything(options)
+    elif options.walks and options.states:
+        parser.error("either --walks or --states, but for --ci and --each-rule")
     else:
         rules = without_rules(*options.rule_off)
         explored = _explored(rules, options)
@@ -47,9 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rule-off", action="append", default=[], metavar="NAME", choices=sorted(Rule)
     )
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--walks", type=int, metavar="N", help=f"random walks ({WALKS})")
-    size.add_argument("--states", type=int, metavar="N", help="breadth first, up to N states")
+    parser.add_argument("--walks", type=int, metavar="N", help=f"random walks ({WALKS})")
+    parser.add_argument("--states", type=int, metavar="N", help="breadth first, up to N states")
     parser.add_argument("--seed", type=int, default=0, help="of the first walk")
     parser.add_argument("--json", metavar="FILE", help="writes the figures")
     all_rules = parser.add_mutually_exclusive_group()

@@ -41,6 +41,7 @@ class Seen(NamedTuple):
     partition: PartitionRecord | None = None
     registrations: tuple[int, ...] | None = None
     admissions: tuple[int, ...] | None = None
+    loss_logged: bool | None = None
     brokers: tuple[SeenBroker, ...] = ()
 
 
@@ -78,6 +79,7 @@ def observed(state: State, label: Label | None = None) -> Seen:
         partition=state.partition,
         registrations=state.registrations,
         admissions=state.admissions,
+        loss_logged=state.loss_logged,
         brokers=tuple(map(_seen, state.brokers)),
     )
 
@@ -125,17 +127,14 @@ def _explained(state: State, label: Label | None, rules: Rules) -> Iterator[Stat
 
 
 def _looks_like(state: State, seen: Seen) -> bool:
-    if seen.partition is not None and seen.partition != state.partition:
-        return False
-    if seen.registrations is not None and seen.registrations != state.registrations:
-        return False
-    if seen.admissions is not None and seen.admissions != state.admissions:
-        return False
-    return all(
-        _agrees(_seen(broker), seen_broker)
-        for broker, seen_broker in zip(state.brokers, seen.brokers, strict=False)
+    return (
+        seen.partition in (None, state.partition)
+        and seen.registrations in (None, state.registrations)
+        and seen.admissions in (None, state.admissions)
+        and seen.loss_logged in (None, state.loss_logged)
+        and all(map(_is_like, state.brokers, seen.brokers))
     )
 
 
-def _agrees(broker: SeenBroker, seen: SeenBroker) -> bool:
-    return all(what is None or what == true for true, what in zip(broker, seen, strict=True))
+def _is_like(broker: Broker, seen: SeenBroker) -> bool:
+    return all(what in (None, true) for true, what in zip(_seen(broker), seen, strict=True))

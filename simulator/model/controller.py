@@ -50,7 +50,8 @@ def admit(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
         admitted = with_broker(admitted, broker_id, broker._replace(lossy=False))
     if without == state.partition:
         yield Label("admit", broker_id), admitted
-        return
+        if without.leader != NOBODY or not candidates(state, without, (broker_id,), rules):
+            return
     for partition in settled(state, without, (broker_id,), rules):
         yield (
             Label("admit", broker_id, partition.leader if without.leader == NOBODY else NOBODY),

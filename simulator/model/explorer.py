@@ -6,7 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from simulator.model.actions import drawn_step, drawn_urn, step_named, steps
-from simulator.model.invariants import broken
+from simulator.model.invariants import INVARIANTS, Invariant, broken
 from simulator.model.rules import ALL_RULES, Rules
 from simulator.model.state import Budget, State, initial
 from simulator.model.steps import Label
@@ -107,7 +107,10 @@ def walks(
 
 
 def replay(
-    start: State, labels: Sequence[Label], rules: Rules
+    start: State,
+    labels: Sequence[Label],
+    rules: Rules,
+    invariants: tuple[Invariant, ...] = INVARIANTS,
 ) -> tuple[State, tuple[Label, ...], Violation | None]:
     """Takes the steps that can happen, skips the others, stops at the first violation.
 
@@ -121,7 +124,7 @@ def replay(
             continue
         state = after
         taken.append(label)
-        found = broken(state)
+        found = broken(state, invariants)
         if found:
             return state, tuple(taken), Violation(*found, tuple(taken))
     return state, tuple(taken), None

@@ -94,10 +94,11 @@ def is_counted(state: State, broker_id: int) -> bool:
 
 
 Invariant = Callable[[State], str | None]
+LOSSES: tuple[Invariant, ...] = (leader_completeness, eligible_completeness, served_prefix)
+"""What clients would notice, at once or after the next election."""
+
 INVARIANTS: tuple[Invariant, ...] = (
-    leader_completeness,
-    eligible_completeness,
-    served_prefix,
+    *LOSSES,
     log_matching,
     one_leader,
     maximal_isr_covers,
@@ -105,9 +106,9 @@ INVARIANTS: tuple[Invariant, ...] = (
 )
 
 
-def broken(state: State) -> tuple[str, str] | None:
+def broken(state: State, invariants: tuple[Invariant, ...] = INVARIANTS) -> tuple[str, str] | None:
     """The name of the first invariant that does not hold, and how; None if all do."""
-    for invariant in INVARIANTS:
+    for invariant in invariants:
         words = invariant(state)
         if words is not None:
             return invariant.__name__, words

@@ -22,8 +22,8 @@ class Label(NamedTuple):
 
     def __str__(self) -> str:
         words = [self.action]
-        if self.broker != NOBODY:
-            words.append(str(self.broker))
+        if (self.broker, self.argument) != (NOBODY, NO_ARGUMENT):
+            words.append("-" if self.broker == NOBODY else str(self.broker))
         if self.argument != NO_ARGUMENT:
             words.append(str(self.argument))
         return " ".join(words)
@@ -34,8 +34,11 @@ Action = Callable[[State, int, Rules], Iterator[Step]]
 
 
 def parse_label(text: str) -> Label:
-    """The label of a line `action [broker [argument]]`; ValueError for any other."""
+    """The label of a line `action [broker [argument]]`; ValueError for any other.
+
+    A broker of `-` is nobody.
+    """
     action, *numbers = text.split()
     if len(numbers) > 2:
         raise ValueError(f"an action, a broker and an argument, not {text!r}")
-    return Label(action, *map(int, numbers))
+    return Label(action, *(NOBODY if each == "-" else int(each) for each in numbers))
