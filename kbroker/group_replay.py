@@ -12,7 +12,7 @@ import logging
 from coordinator.group.shard import GroupShard
 from kbroker.replication.partition import Partition
 from wire.errors import ErrorCode, KafkaError, WireError
-from wire.records.batch import iterate_batches
+from wire.records.batch import crc_is_valid, iterate_batches
 from wire.records.record import Record, iterate_records
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,10 @@ async def _replay_batches(
     count = 0
     most_bytes = partition.log.config.max_message_bytes * LARGEST_DECOMPRESSED
     for position, header in iterate_batches(data):
-        if not header.is_control:
+        if not crc_is_valid(data, position, header):
+            # Nothing of it: an offset that a disk has changed looks like any other.
+            _passed_over(partition, header.base_offset, WireError("the checksum does not match"))
+        elif not header.is_control:
             try:
                 for record in iterate_records(data, position, max_decompressed_bytes=most_bytes):
                     count += 1

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from coordinator.group.records import offset_commit_record
 from kbroker.group_replay import RECORDS_TOGETHER, replay
+from simulator.disk import SimulatedDisk
 from tests.kbroker.broker_harness import World, run, running
 from tests.kbroker.handlers.requests import Target, find_coordinator, offset_commit, offset_fetch
 from wire.messages.offset_records import OffsetCommitKey, OffsetCommitValue
@@ -72,6 +75,34 @@ def test_an_unreadable_record_does_not_lock_groups_out() -> None:
             client.close()
 
     run(scenario)
+
+
+def test_a_commit_that_the_disk_has_changed_is_not_believed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One bit of the offset: the record is as readable as before, the checksum tells."""
+
+    async def scenario() -> None:
+        disk = SimulatedDisk()
+        world = World(file_system=disk)
+        async with running(world, offsets_topic_num_partitions="1") as broker:
+            client = await broker.client()
+            target = Target("t", await client.create("t"))
+            await client.ask(find_coordinator(target, 4), 4)
+            for offset in (1000, 2000):
+                await client.ask(offset_commit(target, 8, offset=offset), 8)
+            path = broker.broker.replicas.partition(GROUP_TOPIC, 0).log.segments.active.path(".log")
+            client.close()
+        at = disk.read_file(path).rindex((2000).to_bytes(8, "big"))
+        disk.corrupt(path, at + 3, b"\1")
+        async with running(world, offsets_topic_num_partitions="1") as broker:
+            client = await broker.client()
+            answer = await client.ask(offset_fetch(target, 8), 8)
+            assert answer.groups[0].topics[0].partitions[0].committed_offset == 1000
+            client.close()
+
+    run(scenario)
+    assert "the checksum does not match" in caplog.text
 
 
 def test_others_have_the_loop_between_a_few_records() -> None:
