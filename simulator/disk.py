@@ -16,7 +16,7 @@ import errno
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -24,6 +24,7 @@ from log.file_system import Buffer, DiskSpace, FileStatus, TornAppendError
 from simulator.disk_nodes import (
     DirectoryNode,
     FileNode,
+    NameChange,
     NameJournal,
     Node,
     Truncate,
@@ -102,6 +103,18 @@ class SimulatedDisk:
         successor = self._next_life(self._root)
         successor._names = self._names
         return successor
+
+    @classmethod
+    def holding(cls, root: DirectoryNode) -> SimulatedDisk:
+        """The disk of a machine that finds this after a power loss."""
+        disk = cls()
+        disk._root = root
+        return disk
+
+    @property
+    def tree(self) -> tuple[DirectoryNode, Sequence[NameChange]]:
+        """The root, and the changes of names that are not durable yet. Not to be changed."""
+        return self._root, self._names.pending
 
     def _next_life(self, root: DirectoryNode) -> SimulatedDisk:
         successor = SimulatedDisk(capacity_bytes=self.capacity_bytes)
