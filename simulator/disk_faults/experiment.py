@@ -52,6 +52,7 @@ class Observed:
     """What contradicts the acknowledged, before and after the fault was healed."""
     errors: dict[tuple[str, str], int] = field(default_factory=dict)
     checksum_failed: set[str] = field(default_factory=set)
+    out_of_place: set[str] = field(default_factory=set)
     kept: list[str] = field(default_factory=list)
     """What a refused start did not leave as it was."""
 
@@ -132,6 +133,7 @@ class _Experiment:
         machine.disk.heal()
         self.observed.while_broken, self.use.wrong = self.use.wrong, []
         if await self._start():
+            await self.use.look()
             await self.use.everything()
             await self._stop()
         self.observed.at_last = self.use.wrong
@@ -154,12 +156,16 @@ class _Experiment:
         machine = self.machine
         if await machine.start():
             return True
+        if "ExceptionGroup" in machine.failure:
+            self.observed.tracebacks.append(machine.failure)
+            return False
         self.observed.refused.append(machine.failure)
         machine.disk.heal()
         if self.cell.fault.change is not None:
             replace_content(machine.disk, self._path, self._original)
         if self.cell.when is not When.RUNNING:
             if await machine.start():
+                await self.use.look()
                 await self.use.everything()
                 await self._stop()
             else:
@@ -169,6 +175,7 @@ class _Experiment:
 
     async def _go_on(self) -> None:
         """Use it, see its upkeep pass, use it again, and stop it."""
+        await self.use.look()
         for pause_s in (UPKEEP_S, 1.0):
             if self.machine.is_running:
                 await self.use.everything()
@@ -190,31 +197,57 @@ class _Experiment:
         for key, count in self.use.errors.items():
             self.observed.errors[key] = count
         self.observed.checksum_failed |= self.use.checksum_failed
+        self.observed.out_of_place |= self.use.out_of_place
 
 
 def classify(cell: Cell, observed: Observed) -> Outcome:
-    """The one word, by what was observed alone."""
+    """The one word, by what was observed alone: the worst first."""
+    wrong = observed.while_broken + observed.at_last
     if not observed.applies:
         return Outcome.NOTHING
     if observed.tracebacks:
         return Outcome.TRACEBACK
     if observed.stuck:
         return Outcome.STUCK
-    defect = _defect(observed)
-    if defect is not None:
-        return defect
+    if observed.kept:
+        return Outcome.LOST
     if observed.refused:
         return Outcome.REFUSED
+    untold = [(topic, what) for topic, what in wrong if not _was_told(topic, observed)]
+    if untold:
+        return _unsaid(untold, observed)
     if observed.stopped:
         return Outcome.STOPS
     if observed.errors:
         return _answered(cell, observed)
     if observed.checksum_failed:
         return Outcome.CHECKSUM
-    wrong = observed.while_broken + observed.at_last
-    if wrong:
-        return Outcome.REVIVED if _is_revival(wrong) else Outcome.TAIL_CUT
+    if observed.out_of_place:
+        return Outcome.OUTSIDE
     return Outcome.REBUILT if observed.lines else Outcome.UNSEEN
+
+
+def _was_told(topic: str, observed: Observed) -> bool:
+    """Whether whoever misses something of the topic has got an error instead."""
+    return (
+        any(name == topic and not api.startswith("Produce") for name, api in observed.errors)
+        or topic in observed.checksum_failed
+    )
+
+
+def _unsaid(untold: list[tuple[str, str]], observed: Observed) -> Outcome:
+    """Something is missing or wrong, and clients do not notice: the log has to say it."""
+    lines = " ".join(text for _, text in observed.lines)
+    if observed.out_of_place:
+        return Outcome.OUTSIDE
+    if all("deleted up to" in what for _, what in untold):
+        return Outcome.REVIVED if "log-start-offset-checkpoint" in lines else Outcome.WRONG
+    if "cut a torn tail" in lines:
+        return Outcome.TAIL_CUT
+    if any(level >= logging.ERROR for level, _ in observed.lines):
+        return Outcome.REBUILT
+    is_gone = any("gone" in what or "changed" in what for _, what in untold)
+    return Outcome.LOST if is_gone else Outcome.WRONG
 
 
 def _answered(cell: Cell, observed: Observed) -> Outcome:
@@ -223,27 +256,6 @@ def _answered(cell: Cell, observed: Observed) -> Outcome:
     if all(what == "hung up" for _, what in observed.errors):
         return Outcome.HUNG_UP
     return Outcome.ANSWERED
-
-
-def _is_revival(wrong: list[tuple[str, str]]) -> bool:
-    return all("deleted up to" in what for _, what in wrong)
-
-
-def _defect(observed: Observed) -> Outcome | None:
-    """What is wrong although nobody was told."""
-    if observed.kept:
-        return Outcome.LOST
-    told = " ".join([text for level, text in observed.lines if level >= logging.WARNING])
-    for topic, what in observed.while_broken + observed.at_last:
-        was_told = (
-            any(name == topic for name, _ in observed.errors)
-            or topic in observed.checksum_failed
-            or bool(observed.refused)
-            or topic in told
-        )
-        if not was_told:
-            return Outcome.LOST if "gone" in what or "changed" in what else Outcome.WRONG
-    return None
 
 
 __all__ = ["TOPICS", "Cell", "Observed", "Result", "classify", "run_cell"]

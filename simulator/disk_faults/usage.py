@@ -6,6 +6,7 @@ that a client notices.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from wire.messages.list_offsets import ListOffsetsResponse
 from wire.messages.offset_commit import OffsetCommitResponse
 from wire.messages.offset_fetch import OffsetFetchResponse
 from wire.messages.produce import ProduceResponse
-from wire.records.batch import HEADER_SIZE, build_batch, crc_is_valid, read_header
+from wire.records.batch import HEADER_SIZE, build_batch, crc_is_valid, iterate_batches, read_header
 from wire.records.record import Record, iterate_records
 
 GROUP = "group"
@@ -69,6 +70,8 @@ class Use:
         self.wrong: list[tuple[str, str]] = []
         self.checksum_failed: set[str] = set()
         """Topics of which a batch with a wrong checksum was served."""
+        self.out_of_place: set[str] = set()
+        """Topics of which a batch with another offset than it should have was served."""
         self.errors: Counter[tuple[str, str]] = Counter()
         """(topic, API and error)."""
         self._address = address
@@ -139,6 +142,10 @@ class Use:
         )
         sent = bytes(data)
         code, offset = await self._send(topic, sent)
+        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
+            # What it had sent before is gone. It begins anew, as producers do.
+            client = await self.client()
+            promised.producers[topic] = (*await ask.init_producer(client), 0)
         if code:
             return
         promised.producers[topic] = (producer_id, epoch, sequence + RECORDS)
@@ -153,7 +160,9 @@ class Use:
         client = await self.client()
         answer = await client.send(ask.produce(topic, data), ask.PRODUCE, ProduceResponse)
         told = answer.responses[0].partition_responses[0]
-        if told.error_code:
+        if told.error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
+            self.seen["sequence gap"] += 1
+        elif told.error_code:
             self.refused(topic, "Produce", told.error_code)
         return told.error_code, told.base_offset
 
@@ -248,8 +257,15 @@ class Use:
                 self.checksum_failed.add(topic)
                 unreadable.update(range(position, header.last_offset + 1))
                 return max(position, min(header.last_offset + 1, position + RECORDS))
+            try:
+                records = list(iterate_records(data, at, max_decompressed_bytes=1 << 20))
+            except WireError:
+                self.checksum_failed.add(topic)
+                return position
+            if header.base_offset > position:
+                self.out_of_place.add(topic)
             if not header.is_control:
-                for record in iterate_records(data, at, max_decompressed_bytes=1 << 20):
+                for record in records:
                     if record.offset >= position:
                         found[record.offset] = record.value or b""
             position = max(position, header.last_offset + 1)
@@ -264,14 +280,11 @@ class Use:
             if self.promised.aborted.get((name, first)) != producer_id:
                 self.wrong.append((topic, f"no transaction of {producer_id} began at {first}"))
         records = bytes(data.records or b"")
-        if len(records) < HEADER_SIZE:
-            return
-        try:
-            base = read_header(records, 0).base_offset
-        except WireError:
-            return
-        if (topic, base) in self.promised.aborted and (topic, base) not in told:
-            self.wrong.append((topic, f"the aborted transaction at {base} is not told"))
+        with contextlib.suppress(WireError):
+            for _, header in iterate_batches(records):
+                key = topic, header.base_offset
+                if key in self.promised.aborted and key not in told:
+                    self.wrong.append((topic, f"the aborted transaction at {key[1]} is not told"))
 
     async def read_here_and_there(self, topic: str) -> None:
         """Single batches in the middle, as the indexes find them."""
