@@ -18,7 +18,7 @@ from log.log_config import LogConfig
 from log.producer_snapshot import load_newest_snapshot, write_snapshot
 from log.producer_state import CompletedTransaction, ProducerState
 from log.scan import find_sound_batch, iterate_whole
-from log.segment import ASIDE_SUFFIX, LOG_SUFFIX, Segment
+from log.segment import ASIDE_SUFFIX, LOG_SUFFIX, MAX_RELATIVE_OFFSET, Segment
 from log.segments import Segments
 from log.setting_aside import set_aside
 from log.transaction_index import AbortedTransaction
@@ -152,9 +152,11 @@ def _check(recovery: Recovery, segment: Segment) -> tuple[int, int]:
     state, epochs = recovery.producer_state, recovery.leader_epochs
     state.end_offset = max(state.end_offset, segment.base_offset)
     epoch = epochs.latest_epoch
+    last_possible = segment.base_offset + MAX_RELATIVE_OFFSET
     for start, header, data in iterate_whole(segment.log(), 0, segment.size):
         base_offset = header.base_offset
-        if base_offset < end_offset:
+        # The checksum does not cover the base offset.
+        if not end_offset <= base_offset <= header.last_offset <= last_possible:
             break
         end_offset = base_offset + header.last_offset_delta + 1
         size = len(data)

@@ -307,6 +307,8 @@ class Segment:
         logger.warning("the indexes of %s are rebuilt", self.path(LOG_SUFFIX))
         self.clear_indexes()
         for place in iterate_places(self.log(), 0, self.size):
+            if not 0 <= place.last_offset - self.base_offset <= MAX_RELATIVE_OFFSET:
+                break  # damaged: no index can say so, and lookups go on without one from here
             self.note(
                 place.position,
                 place.size,

@@ -342,3 +342,28 @@ def test_every_crash_point_of_a_workload_keeps_what_was_durable() -> None:
             assert found == {at: b"%d" % at + b"v" * 80 for at in found}
             assert found == values_on_disk(survivor.disk)
             log.close()
+
+
+def test_a_base_offset_beyond_what_a_segment_holds_is_damage() -> None:
+    """The checksum does not cover it, and no index can say it."""
+    home = _home()
+    home.disk.corrupt(FIRST, 8 * _batch_size(home), (1 << 40).to_bytes(8, "big"))
+    home.checkpoints.recovery_point = 10
+    with pytest.raises(LogDamagedError, match="is not valid"):
+        home.open(clean=False)
+    log = home.open(clean=False, accept_damage=True)
+    assert log.log_end_offset == 8
+    log.close()
+
+
+def test_an_index_is_rebuilt_up_to_a_damaged_offset_of_a_trusted_segment() -> None:
+    home = _home()
+    home.open(clean=False).close()
+    home.disk.corrupt(FIRST, 8 * _batch_size(home), (1 << 40).to_bytes(8, "big"))
+    home.disk.corrupt(FIRST.replace(".log", ".index"), 0, b"\xff" * 8)
+    log = home.open()
+    for offset in range(8):
+        piece = log.read(offset, max_bytes=1, upper_bound_offset=log.log_end_offset)
+        assert piece is not None
+        piece.release()
+    log.close()
