@@ -106,7 +106,7 @@ INTEGERS = {
     "current_leader_epoch": (-1, 0, 1),
     "leader_epoch": (-1, 0, 1),
     "last_fetched_epoch": (-1, -1, 0),
-    "isolation_level": (0, 1, 2),
+    "isolation_level": (0, 0, 0, 1, 1, 1, 2),
     "timestamp": (-1, -2, -3, -4, 0, 1_700_000_000_000),
     "session_timeout_ms": (100, 1000, 1500, 2000, 2000, 2000, 6000),
     "rebalance_timeout_ms": (1, 5, 20, 100),
