@@ -36,6 +36,7 @@ TABLE = (
     Row(controller.move_leadership, 1),
     Row(controller.change_min_isr, 1, of_brokers=False),
     Row(lifecycle.adopt_partition, 4),
+    Row(lifecycle.receive_answer, 3),
     Row(lifecycle.crash, 1),
     Row(lifecycle.crash_lossily, 1),
     Row(lifecycle.shut_down, 1),

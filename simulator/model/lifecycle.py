@@ -7,6 +7,7 @@ from simulator.model.state import (
     UNKNOWN_FOLLOWER,
     UNKNOWN_PARTITION,
     Broker,
+    PartitionRecord,
     State,
     replaced,
     with_broker,
@@ -15,17 +16,44 @@ from simulator.model.steps import Label, Step
 
 
 def adopt_partition(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
-    """A watch, or an answer, brings an admitted broker the record as it is now."""
+    """A watch brings an admitted broker the record as it is now."""
     broker, stored = state.brokers[broker_id], state.partition
     if not broker.running or stored.partition_epoch <= broker.partition.partition_epoch:
         return
     if Rule.ADMISSION in rules and state.admissions[broker_id] != broker.broker_epoch:
         return
-    # A later partition epoch settles every proposal on an earlier one: done, or never to be.
-    adopting = broker._replace(partition=stored, unresolved=())
-    if stored.leader_epoch != broker.partition.leader_epoch:
-        adopting = in_new_epoch(adopting, broker_id, rules)
+    adopting = adopted(broker, broker_id, stored, rules)
     yield Label("adopt_partition", broker_id), with_broker(state, broker_id, adopting)
+
+
+def receive_answer(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
+    """A leader is told what its proposal has made of the record, perhaps long after it was
+    overtaken. Argument: the partition epoch."""
+    broker = state.brokers[broker_id]
+    for index, answer in enumerate(state.answers):
+        if (answer.leader, answer.broker_epoch) != (broker_id, broker.broker_epoch):
+            continue
+        rest = state.answers[:index] + state.answers[index + 1 :]
+        partition_epoch = answer.partition.partition_epoch
+        # A broker that knows nothing yet waits for its admission, and takes no answers.
+        waits = not broker.running or broker.partition == UNKNOWN_PARTITION
+        newer = partition_epoch > broker.partition.partition_epoch
+        after = state._replace(answers=rest)
+        if not waits and (newer or Rule.NEWER_RECORD_ONLY not in rules):
+            adopting = adopted(broker, broker_id, answer.partition, rules)
+            after = with_broker(after, broker_id, adopting)
+        yield Label("receive_answer", broker_id, partition_epoch), after
+
+
+def adopted(broker: Broker, broker_id: int, partition: PartitionRecord, rules: Rules) -> Broker:
+    """The broker once it goes by that record.
+
+    A later partition epoch settles every proposal on an earlier one: done, or never to be.
+    """
+    adopting = broker._replace(partition=partition, unresolved=())
+    if partition.leader_epoch == broker.partition.leader_epoch:
+        return adopting
+    return in_new_epoch(adopting, broker_id, rules)
 
 
 def in_new_epoch(broker: Broker, broker_id: int, rules: Rules) -> Broker:

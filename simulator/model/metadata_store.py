@@ -6,14 +6,14 @@ Proposals arrive in any order, late, or not at all, and after whoever sent them 
 from collections.abc import Iterator
 
 from simulator.model.rules import Rule, Rules
-from simulator.model.state import NOBODY, Proposal, State, with_broker
+from simulator.model.state import NOBODY, Answer, Proposal, State, with_broker
 from simulator.model.steps import Label, Step
 
 
 def apply_proposal(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
     """A proposal of the broker arrives and its comparisons hold. Argument: who joined or left.
 
-    Its leader learns of it as all others do: by adopting the new record.
+    Its leader learns of it by the answer, or as all others do: by adopting what is stored.
     """
     for index, proposal in proposals_of(state, broker_id):
         if not holds(state, proposal, rules):
@@ -26,12 +26,14 @@ def apply_proposal(state: State, broker_id: int, rules: Rules) -> Iterator[Step]
             elr = (partition.elr | left) & ~proposal.isr
         else:
             elr = 0
+        stored = partition._replace(
+            isr=proposal.isr, elr=elr, partition_epoch=partition.partition_epoch + 1
+        )
+        answer = Answer(broker_id, proposal.broker_epoch, stored)
         yield (
             Label("apply_proposal", broker_id, changed_member(proposal, partition.isr)),
             without_proposal(state, index)._replace(
-                partition=partition._replace(
-                    isr=proposal.isr, elr=elr, partition_epoch=partition.partition_epoch + 1
-                )
+                partition=stored, answers=(*state.answers, answer)
             ),
         )
 

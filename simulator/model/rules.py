@@ -125,6 +125,11 @@ class Rule(StrEnum):
         "4",
         "Every start creates its registration anew, so that no two share a broker epoch.",
     )
+    NEWER_RECORD_ONLY = (
+        "newer-record-only",
+        "4",
+        "A broker adopts a partition record only if it is newer than the one it has.",
+    )
 
 
 Rules = frozenset[Rule]

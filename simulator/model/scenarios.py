@@ -13,20 +13,19 @@ SCENARIOS: dict[Rule, str] = {
         fetch 2; adopt_partition 0; advance_high_watermark 0 1; apply_proposal 0 2
     """,
     Rule.BROKER_EPOCH_COMPARED: """
-        expire_lease 1; take_out 1 0; append 0; flush 0; fetch 2; flush 2; fetch 2;
-        change_min_isr - 1; adopt_partition 0; propose_isr 0 2; advance_high_watermark 0 1;
-        crash_lossily 2 0; apply_proposal 0 2; adopt_partition 0; start 2 0; admit 2;
-        propose_isr 0 2; apply_proposal 0 2
+        append 0; fetch 2; fetch 1; flush 1; flush 2; fetch 1; crash_lossily 1 0; fetch 2;
+        start 1 0; admit 1; flush 0; advance_high_watermark 0 1; adopt_partition 0;
+        propose_isr 0 1; apply_proposal 0 1
     """,
     Rule.MAXIMAL_ISR: """
-        shut_down 1; propose_isr 0 2; apply_proposal 0 2; change_min_isr - 1; take_out 1 0;
-        adopt_partition 0; fetch 2; propose_isr 0 2; append 0; flush 0;
-        advance_high_watermark 0 1; apply_proposal 0 2
+        propose_isr 0 2; apply_proposal 0 2; adopt_partition 0; fetch 2; propose_isr 0 2;
+        append 0; flush 0; fetch 1; flush 1; fetch 1; advance_high_watermark 0 1;
+        apply_proposal 0 2
     """,
     Rule.UNKNOWN_OUTCOME_KEPT: """
-        change_min_isr - 1; shut_down 2; expire_lease 0; start 2 0; take_out 0 1; admit 2;
-        adopt_partition 2; adopt_partition 1; fetch 2; append 1; propose_isr 1 2;
-        apply_proposal 1 2; forget_proposals 1; flush 1; advance_high_watermark 1 1
+        propose_isr 0 2; apply_proposal 0 2; adopt_partition 0; fetch 2; propose_isr 0 2;
+        append 0; flush 0; fetch 1; flush 1; fetch 1; forget_proposals 0;
+        advance_high_watermark 0 1; apply_proposal 0 2
     """,
     Rule.DURABLE_ENDS: """
         append 0; fetch 2; fetch 1; fetch 1; fetch 2; advance_high_watermark 0 1
@@ -45,18 +44,18 @@ SCENARIOS: dict[Rule, str] = {
         flush 0; adopt_partition 0; advance_high_watermark 0 1
     """,
     Rule.ELR_KEPT: """
-        propose_isr 0 1; apply_proposal 0 1; change_min_isr - 1; expire_lease 0; take_out 0 2;
-        adopt_partition 2; append 2; flush 2; advance_high_watermark 2 1; crash_lossily 2 0;
+        append 0; expire_lease 0; expire_lease 1; flush 0; fetch 2; flush 2; take_out 1 0;
+        fetch 2; adopt_partition 0; advance_high_watermark 0 1; take_out 0 2; crash_lossily 2 0;
         start 2 0; admit 2 2
     """,
     Rule.CLEAN_ELECTION: """
-        change_min_isr - 1; shut_down 2; take_out 2 0; adopt_partition 0; propose_isr 0 1;
-        apply_proposal 0 1; adopt_partition 0; expire_lease 0; append 0; take_out 0 1; flush 0;
-        advance_high_watermark 0 1
+        append 0; fetch 2; shut_down 1; start 1 0; admit 1; flush 0; adopt_partition 0; flush 2;
+        fetch 2; advance_high_watermark 0 1; expire_lease 0; expire_lease 2; take_out 0 1
     """,
     Rule.LAST_KNOWN_LEADER_LAST: """
-        expire_lease 2; take_out 2 0; append 0; flush 0; fetch 1; adopt_partition 0; flush 1;
-        fetch 1; advance_high_watermark 0 1; shut_down 1; crash_lossily 0 0; start 0 0; admit 0 0
+        shut_down 1; append 0; flush 0; take_out 1 0; fetch 2; flush 2; fetch 2;
+        adopt_partition 0; advance_high_watermark 0 1; expire_lease 2; crash_lossily 0 0;
+        start 0 0; admit 0 0
     """,
     Rule.ADMISSION: """
         propose_isr 0 1; apply_proposal 0 1; adopt_partition 0; append 0; flush 0; fetch 2;
@@ -64,9 +63,8 @@ SCENARIOS: dict[Rule, str] = {
         adopt_partition 0
     """,
     Rule.LOSSY_LEAVES_ELR: """
-        propose_isr 0 1; apply_proposal 0 1; change_min_isr - 1; expire_lease 0; take_out 0 2;
-        adopt_partition 2; append 2; flush 2; advance_high_watermark 2 1; crash_lossily 2 0;
-        start 2 0; admit 2 2
+        shut_down 2; take_out 2 0; adopt_partition 0; append 0; fetch 1; flush 1; fetch 1;
+        flush 0; crash_lossily 1 0; start 1 0; advance_high_watermark 0 1; admit 1
     """,
     Rule.LOSSY_UNTIL_ADMITTED: """
         append 0; fetch 2; flush 2; flush 0; fetch 2; expire_lease 1; crash_lossily 2 0;
@@ -78,15 +76,14 @@ SCENARIOS: dict[Rule, str] = {
         fetch 2; adopt_partition 2; advance_high_watermark 0 1
     """,
     Rule.JOIN_PAST_EPOCH_START: """
-        append 0; fetch 2; expire_lease 1; flush 2; take_out 1 0; change_min_isr - 1;
-        expire_lease 0; take_out 0 2; adopt_partition 2; register_again 1;
-        advance_high_watermark 2 1; shut_down 2; start 2 0; admit 1; admit 2 2; adopt_partition 1;
-        adopt_partition 2; fetch 1; propose_isr 2 1; apply_proposal 2 1
+        crash 1 0; start 1 0; append 0; admit 1; flush 0; fetch 2; flush 2; adopt_partition 0;
+        fetch 2; advance_high_watermark 0 1; crash_lossily 0 0; start 0 0; take_out 0 2;
+        adopt_partition 2; adopt_partition 1; fetch 1; propose_isr 2 1; apply_proposal 2 1
     """,
     Rule.JOIN_PAST_HIGH_WATERMARK: """
-        propose_isr 0 2; apply_proposal 0 2; shut_down 0; change_min_isr - 1; take_out 0 1;
-        adopt_partition 1; append 1; flush 1; advance_high_watermark 1 1; adopt_partition 2;
-        fetch 2; propose_isr 1 2; apply_proposal 1 2
+        append 0; append 0; append 0; flush 0; propose_isr 0 2; apply_proposal 0 2; fetch 1;
+        fetch 1; fetch 1; flush 1; fetch 1; adopt_partition 0; advance_high_watermark 0 3;
+        fetch 2; propose_isr 0 2; apply_proposal 0 2
     """,
     Rule.ENDS_OF_THIS_EPOCH: """
         append 0; flush 0; fetch 2; flush 2; fetch 2; move_leadership 1; adopt_partition 1;
@@ -103,9 +100,13 @@ SCENARIOS: dict[Rule, str] = {
         adopt_partition 0; append 0; flush 0; flush 2; fetch 2; advance_high_watermark 0 1
     """,
     Rule.NEW_REGISTRATION: """
-        expire_lease 1; take_out 1 0; shut_down 2; change_min_isr - 1; take_out 2 0;
-        adopt_partition 0; append 0; flush 0; advance_high_watermark 0 1; crash_lossily 0 0;
-        start 0 0
+        propose_isr 0 1; apply_proposal 0 1; adopt_partition 0; append 0; flush 0; fetch 2;
+        flush 2; fetch 2; advance_high_watermark 0 1; crash_lossily 0 0; start 0 0
+    """,
+    Rule.NEWER_RECORD_ONLY: """
+        propose_isr 0 2; apply_proposal 0 2; adopt_partition 0; fetch 2; propose_isr 0 2;
+        apply_proposal 0 2; adopt_partition 0; receive_answer 0 2; append 0; flush 0; fetch 1;
+        flush 1; fetch 1; advance_high_watermark 0 1
     """,
 }
 

@@ -90,6 +90,16 @@ class Proposal(NamedTuple):
     """The broker epoch that its Fetch carried."""
 
 
+class Answer(NamedTuple):
+    """What the metadata store says to a proposal that it has applied; it may come late."""
+
+    leader: int
+    broker_epoch: int
+    """Of the leader that proposed."""
+    partition: PartitionRecord
+    """As the proposal made it."""
+
+
 class Budget(NamedTuple):
     """How often each may still happen: what bounds the model."""
 
@@ -132,6 +142,7 @@ class State(NamedTuple):
     """min.insync.replicas in the configs."""
     brokers: tuple[Broker, ...]
     proposals: tuple[Proposal, ...]
+    answers: tuple[Answer, ...]
     committed: Log
     """Every record that was ever below a high watermark, in order."""
     loss_logged: bool
@@ -177,6 +188,7 @@ def initial(budget: Budget, broker_count: int = 3, min_isr: int = 2) -> State:
         configured_min_isr=min_isr,
         brokers=brokers,
         proposals=(),
+        answers=(),
         committed=(),
         loss_logged=False,
         next_record=0,

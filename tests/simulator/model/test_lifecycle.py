@@ -73,6 +73,24 @@ def test_a_new_epoch_begins_without_knowledge_of_followers(after) -> None:
     assert kept.followers[1] != UNKNOWN_FOLLOWER
 
 
+def test_an_answer_that_was_overtaken_is_not_adopted(after) -> None:
+    shrunk = "propose_isr 0 2; apply_proposal 0 2;"
+    told = after(shrunk + "receive_answer 0 2")
+    assert (told.brokers[0].partition, told.answers) == (told.partition, ())
+    late = shrunk + "adopt_partition 0; fetch 2; propose_isr 0 2; apply_proposal 0 2;"
+    late += "adopt_partition 0; receive_answer 0 2"
+    assert after(late).brokers[0].partition.isr == 0b111
+    stale = after(late, ALL_RULES - {Rule.NEWER_RECORD_ONLY})
+    assert stale.brokers[0].partition.isr == 0b011
+
+
+def test_an_answer_to_an_earlier_life_is_not_taken(after, possible) -> None:
+    state = after("propose_isr 0 2; apply_proposal 0 2; crash 0 0; start 0 0")
+    assert not possible(state, "receive_answer")
+    dead = after("propose_isr 0 2; apply_proposal 0 2; crash 0 0; receive_answer 0 2")
+    assert dead.brokers[0].partition == UNKNOWN_PARTITION
+
+
 def test_truncation_to_the_high_watermark_forgets_what_epochs_would_keep(after) -> None:
     steps = "append 0; fetch 1; move_leadership 2; adopt_partition 1"
     assert len(after(steps).brokers[1].log) == 1
