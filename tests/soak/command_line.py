@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> int:
         options.seed = random.SystemRandom().randrange(1_000_000)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kbroker-soak-") as directory:
-        figures = run_power_cuts(options, Path(directory))
+        run = run_power_cuts if options.what == "power-cuts" else run_clients
+        figures = run(options, Path(directory))
     if figures is None:
         return 1
     figures = {**figures, "seed": options.seed, "seconds": round(time.monotonic() - started, 1)}
@@ -65,6 +66,32 @@ def run_power_cuts(options: argparse.Namespace, directory: Path) -> Mapping[str,
         return None
     progress.end()
     return {"skipped": 0, **asdict(found)}
+
+
+def run_clients(options: argparse.Namespace, directory: Path) -> Mapping[str, float] | None:
+    """The figures; None where something was lost. Without FUSE the disk is the machine's."""
+    from tests.soak.soak import SoakError, soak  # needs the clients, which power cuts do not
+
+    reason = reason_against_fuse()
+    if reason is not None:
+        say(f"faults of the disk are skipped: {reason}")
+    say(f"soak: {options.seconds:g} s of faults, seed {options.seed}")
+    progress = Progress()
+    try:
+        counts = soak(
+            seconds=options.seconds,
+            seed=options.seed,
+            directory=directory,
+            with_disk=reason is None,
+            progress=progress.show,
+        )
+    except SoakError as error:
+        progress.end()
+        say(str(error))
+        say(f"again: python -m tests.soak --seconds {options.seconds:g} --seed {options.seed}")
+        return None
+    progress.end()
+    return {name.replace(" ", "_"): count for name, count in sorted(counts.items())}
 
 
 class Progress:
