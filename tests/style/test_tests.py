@@ -113,7 +113,15 @@ def waits_or_pretends(module) -> Iterator[Finding]:
 
 
 def test_tests_neither_wait_nor_pretend(everything, obey) -> None:
-    obey(waits_or_pretends, [module for module in everything if module.package == "tests"])
+    obey(waits_or_pretends, [module for module in everything if is_a_test(module)])
+
+
+def is_a_test(module) -> bool:
+    """The fuzzer and the soak are programs, which run for as long as they are told to; their own
+    tests are tests."""
+    folder, _, name = module.path.rpartition("/")
+    is_program = folder in ("tests/fuzz", "tests/soak") and not name.startswith("test_")
+    return module.package == "tests" and not is_program
 
 
 @pytest.mark.parametrize(
@@ -122,6 +130,13 @@ def test_tests_neither_wait_nor_pretend(everything, obey) -> None:
 )
 def test_a_rule_finds_what_it_is_about(text: str, sample) -> None:
     assert list(waits_or_pretends(sample("tests/x.py", text)))
+
+
+def test_programs_among_the_tests_may_wait(sample) -> None:
+    assert is_a_test(sample("tests/log/test_segment.py", ""))
+    assert is_a_test(sample("tests/soak/test_disk_tree.py", ""))
+    assert not is_a_test(sample("tests/soak/faults.py", ""))
+    assert not is_a_test(sample("bench/x.py", ""))
 
 
 def test_letting_others_run_is_not_waiting(sample) -> None:
