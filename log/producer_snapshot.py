@@ -1,17 +1,21 @@
 """The snapshots of a partition's producer state: `<offset>.snapshot`, in Kafka's format, version 1.
 
 A snapshot spares the recovery of a log its reading from the start. It is a cache: one that is
-damaged is removed, and an older one or the log itself is read instead. Of each producer it holds
-the last batch only, as Kafka's does. Counterpart: `log.producer_state`.
+damaged is removed, and an older one or the log itself is read instead. Counterpart:
+`log.producer_state`.
+
+Kafka's own hold each producer's last batch only, so that after a restart a repeated batch before it
+is refused as out of order. Here a producer has a row for each batch that is remembered, oldest
+first: Kafka reads them one after the other and keeps the last, as it would have written it.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from struct import error as StructError
 
 from log.file_system import FileSystem, write_atomically
-from log.producer_state import BatchMetadata, ProducerEntry, ProducerState
+from log.producer_state import BATCHES_REMEMBERED, BatchMetadata, ProducerEntry, ProducerState
 from wire.records.checksum import crc32c
 
 logger = logging.getLogger(__name__)
@@ -22,6 +26,7 @@ OFFSET_DIGITS = 20
 HEAD = Struct(">hI")
 COUNT = Struct(">i")
 ENTRY = Struct(">qhiqiqiq")
+NO_OFFSET = -1
 
 
 class CorruptSnapshotError(ValueError):
@@ -33,15 +38,27 @@ def snapshot_name(offset: int) -> str:
 
 
 def encode_snapshot(entries: Iterable[ProducerEntry]) -> bytes:
-    """version int16, CRC-32C of the rest, count int32, and 46 bytes per producer."""
-    packed = [_pack(entry) for entry in entries]
+    """version int16, CRC-32C of the rest, count int32, and 46 bytes per row."""
+    packed = [row for entry in entries for row in _rows(entry)]
     body = COUNT.pack(len(packed)) + b"".join(packed)
     return HEAD.pack(VERSION, crc32c(body)) + body
 
 
-def _pack(entry: ProducerEntry) -> bytes:
+def _rows(entry: ProducerEntry) -> Iterator[bytes]:
+    """One for each remembered batch; the last one says what holds of the producer."""
+    for batch in entry.batches[:-1]:
+        yield ENTRY.pack(
+            entry.producer_id,
+            entry.producer_epoch,
+            batch.last_sequence,
+            batch.last_offset,
+            batch.offset_delta,
+            batch.timestamp_ms,
+            entry.coordinator_epoch,
+            NO_OFFSET,
+        )
     first_offset = entry.transaction_first_offset
-    return ENTRY.pack(
+    yield ENTRY.pack(
         entry.producer_id,
         entry.producer_epoch,
         entry.last_sequence,
@@ -49,12 +66,12 @@ def _pack(entry: ProducerEntry) -> bytes:
         entry.batches[-1].offset_delta if entry.batches else 0,
         entry.last_timestamp_ms,
         entry.coordinator_epoch,
-        -1 if first_offset is None else first_offset,
+        NO_OFFSET if first_offset is None else first_offset,
     )
 
 
 def decode_snapshot(data: bytes) -> list[ProducerEntry]:
-    """The reverse; `CorruptSnapshotError`."""
+    """The reverse, in the order in which the rows name producers; `CorruptSnapshotError`."""
     try:
         version, checksum = HEAD.unpack_from(data)
         (count,) = COUNT.unpack_from(data, HEAD.size)
@@ -66,17 +83,25 @@ def decode_snapshot(data: bytes) -> list[ProducerEntry]:
         raise CorruptSnapshotError("the checksum does not match")
     entries = data[HEAD.size + COUNT.size :]
     if len(entries) != count * ENTRY.size:
-        raise CorruptSnapshotError(f"{len(entries)} bytes do not hold {count} producers")
-    return [_unpack(fields) for fields in ENTRY.iter_unpack(entries)]
+        raise CorruptSnapshotError(f"{len(entries)} bytes do not hold {count} rows")
+    found: dict[int, ProducerEntry] = {}
+    for fields in ENTRY.iter_unpack(entries):
+        found[fields[0]] = _with_row(found.get(fields[0]), fields)
+    return list(found.values())
 
 
-def _unpack(fields: tuple[int, ...]) -> ProducerEntry:
+def _with_row(before: ProducerEntry | None, fields: tuple[int, ...]) -> ProducerEntry:
+    """What the row makes of a producer that rows before it have told of."""
     producer_id, epoch, sequence, offset, delta, timestamp_ms, coordinator_epoch, first = fields
-    batch = BatchMetadata(sequence, offset, delta, timestamp_ms)
+    batches: tuple[BatchMetadata, ...] = ()
+    if before is not None and before.producer_epoch == epoch:
+        batches = before.batches[1 - BATCHES_REMEMBERED :]
+    if offset >= 0:
+        batches += (BatchMetadata(sequence, offset, delta, timestamp_ms),)
     return ProducerEntry(
         producer_id,
         epoch,
-        (batch,) if offset >= 0 else (),
+        batches,
         coordinator_epoch,
         timestamp_ms,
         first if first >= 0 else None,

@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from log.producer_snapshot import (
+    COUNT,
+    ENTRY,
+    HEAD,
     CorruptSnapshotError,
     decode_snapshot,
     encode_snapshot,
@@ -16,7 +19,7 @@ from log.producer_snapshot import (
     snapshot_offsets,
     write_snapshot,
 )
-from log.producer_state import BatchMetadata, ProducerEntry, ProducerState
+from log.producer_state import BATCHES_REMEMBERED, BatchMetadata, ProducerEntry, ProducerState
 from simulator.disk import SimulatedDisk
 
 KAFKAS = bytes.fromhex(
@@ -24,13 +27,18 @@ KAFKAS = bytes.fromhex(
     "000000000000000000000000001d000000000000001d00000000000001a204223c16ffffffffffffffffffffffff"
 )
 INT64 = st.integers(0, 2**63 - 1)
+BATCHES = st.lists(
+    st.builds(BatchMetadata, st.integers(-1, 2**31 - 1), INT64, st.integers(0, 2**31 - 1), INT64),
+    min_size=1,
+    max_size=BATCHES_REMEMBERED,
+)
 ENTRIES = st.builds(
-    lambda producer_id, epoch, batch, coordinator, first: ProducerEntry(
-        producer_id, epoch, (batch,), coordinator, batch.timestamp_ms, first
+    lambda producer_id, epoch, batches, coordinator, first: ProducerEntry(
+        producer_id, epoch, tuple(batches), coordinator, batches[-1].timestamp_ms, first
     ),
     INT64,
     st.integers(0, 2**15 - 1),
-    st.builds(BatchMetadata, st.integers(-1, 2**31 - 1), INT64, st.integers(0, 2**31 - 1), INT64),
+    BATCHES,
     st.integers(-1, 2**31 - 1),
     st.none() | INT64,
 )
@@ -62,9 +70,24 @@ def test_kafkas_bytes() -> None:
     assert encode_snapshot([entry]) == KAFKAS
 
 
-@given(st.lists(ENTRIES, max_size=4))
+@given(st.lists(ENTRIES, max_size=4, unique_by=lambda entry: entry.producer_id))
 def test_round_trip(entries: list[ProducerEntry]) -> None:
     assert decode_snapshot(encode_snapshot(entries)) == entries
+
+
+def test_of_a_producer_the_last_row_is_as_kafka_writes_it() -> None:
+    """Who keeps one row of a producer, as Kafka does, keeps this one."""
+    batches = tuple(BatchMetadata(number, 10 + number, 0, 1000 + number) for number in range(5))
+    whole = encode_snapshot([ProducerEntry(7, 1, batches, 3, 1004, 12)])
+    newest = encode_snapshot([ProducerEntry(7, 1, batches[-1:], 3, 1004, 12)])
+    assert whole[-ENTRY.size :] == newest[-ENTRY.size :]
+    (row,) = ENTRY.iter_unpack(whole[HEAD.size + COUNT.size :][: ENTRY.size])
+    assert row[-1] == -1, "only the last row tells of an open transaction"
+
+
+def test_rows_of_an_older_epoch_are_history() -> None:
+    old, new = (ProducerEntry(7, epoch, (BatchMetadata(0, epoch, 0, 1),), 0, 1) for epoch in (1, 2))
+    assert decode_snapshot(encode_snapshot([old, new])) == [new]
 
 
 def test_a_producer_that_only_has_a_marker() -> None:
