@@ -144,7 +144,7 @@ class FlushedEnds:
 
     def remove(self) -> None:
         """Before a clean shutdown: the checkpoints say it all. The caller syncs the directory."""
-        self._close()
+        self.close()
         with contextlib.suppress(FileNotFoundError):
             self._file_system.remove(self._path)
 
@@ -172,10 +172,11 @@ class FlushedEnds:
         return file
 
     def _rewrite(self, entries: Mapping[bytes, bytes]) -> None:
-        self._close()
+        self.close()
         self._checkpoints.write_file(self._path, b"".join(entries.values()))
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the file; the next entry opens it again."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -379,6 +379,7 @@ class LogDirectory:
             clean = clean and self._try(lambda: self._write_clean_shutdown(high_watermarks))
         finally:
             self.logs.clear()
+            self.flushed_ends.close()
             self._lock.close()
         return clean
 
