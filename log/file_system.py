@@ -26,6 +26,7 @@ from typing import Protocol
 Buffer = bytes | bytearray | memoryview
 TEMPORARY_SUFFIX = ".tmp"
 
+_CAN_ADVISE = hasattr(os, "posix_fadvise")
 # Linux only. Elsewhere a read that must not block is a plain read: the page cache decides.
 _RWF_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None) if sys.platform == "linux" else None
 
@@ -71,6 +72,12 @@ class File(Protocol):
 
     def flush(self) -> None:
         """Make the appended bytes durable. After one OSError every later call raises it again."""
+        ...
+
+    def settle(self) -> None:
+        """Make durable what is not, and read from now on what the disk has: a failed fsync leaves
+        pages in the cache that count as written, for the next process too. Raises OSError.
+        """
         ...
 
     def truncate(self, size: int) -> None: ...
@@ -253,6 +260,12 @@ class OsFile:
         except OSError as error:
             self._flush_error = error
             raise
+
+    def settle(self) -> None:
+        self.flush()
+        if _CAN_ADVISE:
+            # Clean pages go; it is advice, but nobody has mapped or locked these.
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._descriptor, size)

@@ -76,11 +76,12 @@ def open_log(
     end_offset = trusted_end(recovery) if clean and epochs_are_sound else None
     is_trusted = end_offset is not None
     if end_offset is None:
+        for segment in segments.from_offset(recovery.recovery_point):
+            segment.log().settle()  # what recovery finds is what a power cut leaves
         end_offset = recover(recovery)
     elif end_offset > recovery.log_start_offset or not is_new:
         restore_producers(recovery, end_offset=end_offset)
-    if not is_new or flushed_end.end_offset:
-        check_end(recovery, end_offset, clean=is_trusted)
+    check_end(recovery, end_offset, clean=is_trusted)
     start_offset = recovery.log_start_offset
     if start_offset > end_offset:
         _start_behind(recovery, end_offset)

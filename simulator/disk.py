@@ -13,21 +13,20 @@ end this life as well.
 from __future__ import annotations
 
 import errno
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from log.file_system import Buffer, DiskSpace, FileStatus, TornAppendError
+from log.file_system import DiskSpace, FileStatus
+from simulator.disk_file import SimulatedFile, error_of
 from simulator.disk_nodes import (
     DirectoryNode,
     FileNode,
     NameChange,
     NameJournal,
     Node,
-    Truncate,
     Write,
     surviving_tree,
 )
@@ -150,12 +149,19 @@ class SimulatedDisk:
     def corrupt(self, path: str, position: int, data: bytes) -> None:
         """Overwrite durable bytes, as bit rot or a stray write does."""
         node = self._file(path)
+        write = Write(position, data)
         for content in (node.content, node.durable):
-            Write(position, data).apply(content)
+            write.apply(content)
+        if node.pending:
+            node.pending.append(write)  # else a later flush would make it good
 
     def durable_content(self, path: str) -> bytes:
         """The bytes of the file that a power loss cannot take."""
         return bytes(self._file(path).durable)
+
+    def content(self, path: str) -> bytes:
+        """The bytes of the file as a process sees them."""
+        return bytes(self._file(path).content)
 
     def surviving_content(self, path: str, start: int) -> bytes | None:
         """The bytes from `start` on that a power loss cannot take, nor their name; None: the name
@@ -184,13 +190,13 @@ class SimulatedDisk:
         node = directory.entries.get(name)
         if node is None:
             if not create:
-                raise _error(errno.ENOENT, path)
+                raise error_of(errno.ENOENT, path)
             self.begin_change("open", path)
             node = FileNode()
             node.modified_ms = self.now_ms
             self._names.change((directory, name, node))
         if isinstance(node, DirectoryNode):
-            raise _error(errno.EISDIR, path)
+            raise error_of(errno.EISDIR, path)
         return SimulatedFile(self, path, node)
 
     def read_file(self, path: str) -> bytes:
@@ -213,7 +219,7 @@ class SimulatedDisk:
         self.check_alive(path)
         node = self._find(path)
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise error_of(errno.ENOENT, path)
         if isinstance(node, DirectoryNode):
             return FileStatus(0, 0)
         return FileStatus(len(node.content), node.modified_ms)
@@ -231,7 +237,7 @@ class SimulatedDisk:
                 if durable or depth < len(names):
                     self._names.sync(directory)
             if isinstance(node, FileNode):
-                raise _error(errno.ENOTDIR, path)
+                raise error_of(errno.ENOTDIR, path)
             directory = node
 
     def rename(self, old: str, new: str) -> None:
@@ -240,7 +246,7 @@ class SimulatedDisk:
         new_directory, new_name = self._parent(new)
         node = old_directory.entries.get(old_name)
         if node is None:
-            raise _error(errno.ENOENT, old)
+            raise error_of(errno.ENOENT, old)
         self.begin_change("rename", old)
         self._names.change((old_directory, old_name, None), (new_directory, new_name, node))
 
@@ -277,7 +283,7 @@ class SimulatedDisk:
     def lock(self, path: str) -> SimulatedLock:
         self.open(path, create=True).close()
         if path in self._locks:
-            raise _error(errno.EAGAIN, path)
+            raise error_of(errno.EAGAIN, path)
         self._locks.add(path)
         return SimulatedLock(self._locks, path)
 
@@ -285,7 +291,7 @@ class SimulatedDisk:
 
     def check_alive(self, path: str) -> None:
         if self.is_dead:
-            raise _error(errno.ENODEV, path)
+            raise error_of(errno.ENODEV, path)
 
     def check(self, operation: str, path: str) -> None:
         """Raise what the machine's state and the faults have for this operation."""
@@ -299,7 +305,7 @@ class SimulatedDisk:
                 if fault.count is not None:
                     fault.count -= 1
                 self._refused(operation, path)
-                raise _error(fault.error_number, path, torn=fault.torn)
+                raise error_of(fault.error_number, path, torn=fault.torn)
 
     def begin_change(self, operation: str, path: str, size: int = 0) -> None:
         """Count a change; the power may go just before it."""
@@ -313,7 +319,7 @@ class SimulatedDisk:
     def check_capacity(self, path: str, more_bytes: int) -> None:
         if self.capacity_bytes is not None and self.used_bytes + more_bytes > self.capacity_bytes:
             self._refused("room", path)
-            raise _error(errno.ENOSPC, path)
+            raise error_of(errno.ENOSPC, path)
 
     def _refused(self, operation: str, path: str) -> None:
         self.injected_errors += 1
@@ -333,104 +339,22 @@ class SimulatedDisk:
     def _file(self, path: str) -> FileNode:
         node = self._find(path)
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise error_of(errno.ENOENT, path)
         if isinstance(node, DirectoryNode):
-            raise _error(errno.EISDIR, path)
+            raise error_of(errno.EISDIR, path)
         return node
 
     def _directory(self, path: str) -> DirectoryNode:
         node = self._find(path)
         if node is None:
-            raise _error(errno.ENOENT, path)
+            raise error_of(errno.ENOENT, path)
         if isinstance(node, FileNode):
-            raise _error(errno.ENOTDIR, path)
+            raise error_of(errno.ENOTDIR, path)
         return node
 
     def _parent(self, path: str) -> tuple[DirectoryNode, str]:
         names = _names_of(path)
         return self._directory("/".join(names[:-1])), names[-1]
-
-
-class SimulatedFile:
-    """A `File` on a `SimulatedDisk`. Mutable; references start at one, the owner's."""
-
-    __slots__ = ("_disk", "_flush_error", "_node", "path", "reference_count", "size")
-
-    def __init__(self, disk: SimulatedDisk, path: str, node: FileNode) -> None:
-        self.path = path
-        self.size = len(node.content)
-        self.reference_count = 1
-        self._disk = disk
-        self._node = node
-        self._flush_error: OSError | None = None
-        disk.open_files[path] += 1
-
-    def append(self, data: Buffer) -> int:
-        self._check_open()
-        position, written = self.size, bytes(data)
-        try:
-            self._disk.check("append", self.path)
-        except TornAppendError:
-            half = Write(position, written[: len(written) // 2])
-            self._node.change(half, now_ms=self._disk.now_ms)
-            raise
-        self._disk.check_capacity(self.path, len(written))
-        self._disk.begin_change("append", self.path, len(written))
-        self._node.change(Write(position, written), now_ms=self._disk.now_ms)
-        self.size = position + len(written)
-        return position
-
-    def read_at(self, position: int, size: int) -> bytes:
-        self._check_open()
-        self._disk.check("read", self.path)
-        return bytes(self._node.content[position : position + size])
-
-    def read_at_nowait(self, position: int, size: int) -> bytes | None:
-        if any(fnmatchcase(self.path, pattern) for pattern in self._disk.cold_patterns):
-            return None
-        return self.read_at(position, size)
-
-    def flush(self) -> None:
-        self._check_open()
-        if self._flush_error is not None:
-            raise self._flush_error
-        try:
-            self._disk.check("flush", self.path)
-        except OSError as error:
-            if not self._disk.is_dead:
-                self._node.fail_flush()
-            self._flush_error = error
-            raise
-        self._disk.begin_change("flush", self.path)
-        self._node.flush()
-
-    def truncate(self, size: int) -> None:
-        self._check_open()
-        self._disk.check("truncate", self.path)
-        self._disk.begin_change("truncate", self.path, size)
-        self._node.change(Truncate(size), now_ms=self._disk.now_ms)
-        self.size = size
-
-    def fileno(self) -> int | None:
-        return None
-
-    def retain(self) -> None:
-        assert self.reference_count > 0
-        self.reference_count += 1
-
-    def release(self) -> None:
-        assert self.reference_count > 0
-        self.reference_count -= 1
-        if self.reference_count == 0:
-            self._disk.open_files[self.path] -= 1
-
-    def close(self) -> None:
-        self.release()
-
-    def _check_open(self) -> None:
-        if self.reference_count == 0:
-            raise _error(errno.EBADF, self.path)
-        self._disk.check_alive(self.path)
 
 
 class SimulatedLock:
@@ -442,11 +366,6 @@ class SimulatedLock:
 
     def close(self) -> None:
         self._locks.discard(self._path)
-
-
-def _error(number: int, path: str, *, torn: bool = False) -> OSError:
-    kind = TornAppendError if torn else OSError
-    return kind(number, os.strerror(number), path)
 
 
 def _names_of(path: str) -> list[str]:

@@ -63,6 +63,15 @@ class FileNode:
         self.forgotten += self.pending
         self.pending.clear()
 
+    def forget_cache(self) -> None:
+        """Clean pages are dropped; the size, which the file system knows, stays."""
+        assert not self.pending
+        size = len(self.content)
+        self.content = bytearray(self.durable)
+        self.forgotten.clear()
+        if len(self.content) != size:
+            self.change(Truncate(size), now_ms=self.modified_ms)
+
     def survive(self, chance: random.Random) -> FileNode:
         """The file after a power loss: what was flushed, and by chance parts of the rest."""
         content = bytearray(self.durable)

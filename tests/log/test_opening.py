@@ -112,3 +112,21 @@ def test_the_name_of_a_file_that_was_made_before_a_stop_is_durable_with_the_firs
         home.checkpoint(log)
         home.disk = home.disk.crash(random.Random(seed))
         assert values_of(home.open(clean=False)) == {0: b"acknowledged"}
+
+
+def test_what_a_failed_fsync_left_in_the_page_cache_is_not_believed_by_the_next_process() -> None:
+    """The kernel shows the bytes and counts them as written, but a power cut takes them: whoever
+    was answered from them would be told of records that are gone later."""
+    home = LogOnDisk()
+    log = home.open()
+    home.append(log, b"flushed")
+    log.flush_now()
+    home.append(log, b"refused")
+    home.disk.fail("flush", "*.log", count=1)
+    with pytest.raises(OSError, match="Input/output error"):
+        log.flush_now()
+    home.disk = home.disk.kill()
+    log = home.open(clean=False)
+    served = log.recovery_point
+    home.disk = home.disk.crash(random.Random(1))
+    assert home.open(clean=False).log_end_offset == served == 1
