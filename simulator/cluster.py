@@ -71,6 +71,8 @@ class Machine:
         """Told "killed" or "power lost" before anything is changed by it."""
         self.on_ended: Callable[[], None] = lambda: None
         """A life is over, in whatever way."""
+        self.on_flushed: Callable[[], None] = lambda: None
+        """A flush is over, and all who waited for it were told."""
         self.ended_lives: list[asyncio.Task[None]] = []
         self._loop = loop
         self._network = network
@@ -190,6 +192,10 @@ class Machine:
             self.account(broker, pages_lost=bool(broker.failure))
             self.broker = self.flusher = None
 
+    def _flushed(self) -> None:
+        if not CURRENT.get().is_dead:
+            self.on_flushed()
+
     def _all_settings(self) -> dict[str, str]:
         return {
             "node.id": str(self.node_id),
@@ -206,7 +212,7 @@ class Machine:
             return store
 
         def make_flusher(name: str) -> Flusher:
-            self.flusher = SimulatedFlusher(self._loop, chance)
+            self.flusher = SimulatedFlusher(self._loop, chance, self._flushed)
             return self.flusher
 
         return Dependencies(

@@ -17,12 +17,19 @@ from kbroker.flusher import FlushResults, Syncable
 class SimulatedFlusher:
     """A `Flusher`: one at a time, in order. Mutable; `delay_s` are the bounds of what one takes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, chance: random.Random) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        chance: random.Random,
+        on_done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_done` is called after each flush, once those who wait were told."""
         self.delay_s = (0.000_1, 0.01)
         self.under_way = 0
         """Submitted and not told to be done."""
         self._loop = loop
         self._chance = chance
+        self._on_done = on_done
         self._waiting: deque[_Job] = deque()
         self._results: FlushResults | None = None
 
@@ -53,6 +60,7 @@ class SimulatedFlusher:
         if self._waiting:
             self._begin()
         job[1](results)
+        self._on_done()
 
 
 _Job = tuple[Sequence[Syncable], Callable[[FlushResults], None]]

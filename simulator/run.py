@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from simulator.cluster import Machine
 from simulator.faults import Fault
 from simulator.faults.nemesis import Nemesis
-from simulator.invariants import check_after
+from simulator.invariants import StateWatch, check_after
 from simulator.loop import SimulatedLoop, SimulationStuckError
 from simulator.network import Network
 from simulator.options import chance_of
@@ -109,7 +109,9 @@ async def _play(world: World) -> None:
     for worker in workers:
         await worker.prepare()
     tasks = [world.spawn_client(worker.name, worker.work()) for worker in workers]
-    nemesis = Nemesis(world, Probes(world))
+    watch = StateWatch(world)
+    watch.look_now_and_then()
+    nemesis = Nemesis(world, Probes(world), watch)
     faults = asyncio.create_task(nemesis.work())
     await _first_failure([faults, *tasks], until=faults, timeout_s=None)
     world.enter(Phase.LIVENESS)
@@ -121,7 +123,9 @@ async def _play(world: World) -> None:
     await _first_failure([finished, tending], until=finished, timeout_s=None)
     world.enter(Phase.AFTER)
     await check_after(world, workers)
+    watch.look_deeply()
     await world.machine.stop()
+    watch.look_at_the_end()
 
 
 async def _first_failure(

@@ -19,6 +19,7 @@ from simulator.network import WORLD, Endpoint
 from simulator.world import InvariantError, World
 
 if TYPE_CHECKING:
+    from simulator.invariants import StateWatch
     from simulator.probes import Probes
 
 EXECUTOR_DELAY_S = (0.000_05, 0.005)
@@ -30,12 +31,13 @@ STARTS_IN_A_ROW = 8
 class Nemesis:
     """Mutable. `pause_s` is how long the broker stays down the next time."""
 
-    def __init__(self, world: World, probes: Probes) -> None:
+    def __init__(self, world: World, probes: Probes, watch: StateWatch) -> None:
         self.world = world
         self.pause_s = 0.5
         self.half_open: list[Endpoint] = []
         """The broker's sides of connections whose clients are gone without a word."""
         self._probes = probes
+        self._watch = watch
         self._trap: Trap | None = None
         self._trap_number = 0
         self._restart_at: float | None = None
@@ -61,6 +63,7 @@ class Nemesis:
             self.world.note(str(fault))
             self.world.counts[f"fault: {fault.kind}"] += 1
             KINDS[fault.kind](self, fault)
+            self._watch.look()
         await self._keep_running(until=max(end, loop.now))
 
     async def tend(self) -> None:
