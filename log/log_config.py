@@ -41,3 +41,8 @@ class LogConfig:
     file_delete_delay_ms: int = 60_000
     compression: TargetCompression | None = None  # None: as the producer chose
     producer_id_expiration_ms: int = 24 * 3600 * 1000
+
+    @property
+    def may_have_holes(self) -> bool:
+        """Compaction leaves them between batches; elsewhere offsets follow one another."""
+        return "compact" in self.cleanup_policy

@@ -256,10 +256,9 @@ class PartitionLog:
         """The bytes of the batches from the one that contains `start_offset` on, in one segment.
 
         At most `max_bytes`, which may cut the last batch; the first one is whole, and with
-        `at_least_one_batch` it is there even if it is larger. Batches with an offset at or past
-        `upper_bound_offset` stay out. None: nothing. The caller releases the slice. KafkaError(
-        OFFSET_OUT_OF_RANGE), OSError; with `cached_only` ColdRead instead of a wait for the disk.
-        """
+        `at_least_one_batch` there even if it is larger. None: nothing below `upper_bound_offset`.
+        The caller releases the slice. KafkaError: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE where the
+        batch is missing; OSError; with `cached_only` ColdRead, not a wait for the disk."""
         end_offset = self.log_end_offset
         if not self.log_start_offset <= start_offset <= end_offset:
             raise out_of_range(start_offset, self.log_start_offset, end_offset)
@@ -274,6 +273,7 @@ class PartitionLog:
             log_end_offset=end_offset,
             at_least_one_batch=at_least_one_batch,
             cached_only=cached_only,
+            may_have_holes=self.config.may_have_holes,
         )
 
     def last_stable_offset(self, high_watermark: int) -> int:

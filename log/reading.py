@@ -8,7 +8,7 @@ needs neither an index nor a look into the file.
 from __future__ import annotations
 
 from log.scan import Place, read_cached
-from log.segment import Segment
+from log.segment import LOG_SUFFIX, Segment
 from log.segments import Segments
 from wire.errors import ErrorCode, KafkaError
 from wire.records.batch_header import LENGTH_END
@@ -54,9 +54,12 @@ def read_slice(
     log_end_offset: int,
     at_least_one_batch: bool,
     cached_only: bool,
+    may_have_holes: bool,
 ) -> FileSlice | None:
     """See `PartitionLog.read`; `start_offset` is in range and below `upper_bound_offset`."""
-    found = boundaries.get(start_offset) or _locate(segments, start_offset, cached_only)
+    found = boundaries.get(start_offset)
+    if found is None:
+        found = _locate(segments, start_offset, cached_only, may_have_holes=may_have_holes)
     if found is None:
         return None
     segment, start = found
@@ -82,16 +85,24 @@ def read_slice(
     return FileSlice(log, start, size)
 
 
-def _locate(segments: Segments, offset: int, cached_only: bool) -> tuple[Segment, int] | None:
-    segment: Segment | None = segments.floor(offset)
-    while segment is not None:
+def _locate(
+    segments: Segments, offset: int, cached_only: bool, *, may_have_holes: bool
+) -> tuple[Segment, int] | None:
+    first = segment = segments.floor(offset)
+    place: Place | None = None
+    while True:
         segments.touch(segment)
-        place: Place | None = segment.place_of(offset, cached_only=cached_only)
-        if place is not None:
-            return segment, place.position
+        place = segment.place_of(offset, cached_only=cached_only)
+        following = segments.after(segment)
+        if place is not None or following is None:
+            break
         # Compaction leaves gaps: the batch may be the first one of a later segment.
-        segment = segments.after(segment)
-    return None
+        segment = following
+    if not may_have_holes and (place is None or place.base_offset > offset):
+        # A reader would pass over the hole without knowing that there was something.
+        detail = f"the batch with offset {offset} is missing from {first.path(LOG_SUFFIX)}"
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, detail)
+    return None if place is None else (segment, place.position)
 
 
 def _end_position(

@@ -120,7 +120,6 @@ def recover(recovery: Recovery) -> int:
     restore_producers(recovery, end_offset=start_offset)
     recovery.leader_epochs.truncate_from_end(start_offset)
     end_offset = start_offset
-    may_have_holes = "compact" in recovery.config.cleanup_policy
     for index, segment in enumerate(suspects):
         if index:
             write_snapshot(recovery.file_system, recovery.directory, recovery.producer_state)
@@ -130,7 +129,7 @@ def recover(recovery: Recovery) -> int:
         if rest:
             # An unflushed tail can be lost as a whole, and what was rolled after it be there.
             gap = rest[0].base_offset - end_offset
-            is_torn = is_torn or gap < 0 or (gap > 0 and not may_have_holes)
+            is_torn = is_torn or gap < 0 or (gap > 0 and not recovery.config.may_have_holes)
         if is_torn:
             if _is_to_be_kept(recovery, segment, position, end_offset, rest):
                 set_aside(recovery.file_system, segments, segment, position, rest)
@@ -157,6 +156,8 @@ def _check(recovery: Recovery, segment: Segment) -> tuple[int, int]:
         base_offset = header.base_offset
         # The checksum does not cover the base offset.
         if not end_offset <= base_offset <= header.last_offset <= last_possible:
+            break
+        if base_offset > end_offset and not recovery.config.may_have_holes:
             break
         end_offset = base_offset + header.last_offset_delta + 1
         size = len(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from log.log_config import LogConfig
@@ -98,3 +100,34 @@ def test_a_tailing_reader_needs_no_look_into_the_file() -> None:
             assert piece is not None
             assert len(piece) > 0
             piece.release()
+
+
+@pytest.mark.parametrize("kept", [0, 100, 260])
+def test_a_hole_is_refused_where_nothing_is_compacted(kept: int) -> None:
+    """A closed segment lost its end on the disk: nobody is to be led past it unawares."""
+    for policy in ("delete", "compact"):
+        home = LogOnDisk(LogConfig(segment_bytes=300))
+        log = home.open()
+        for _ in range(6):
+            home.append(log, b"v" * 20)
+        bases = [segment.base_offset for segment in log.segments]
+        log.close()
+        home.checkpoint(log)
+        file = home.disk.open(f"{DIRECTORY}/{0:020d}.log")
+        file.truncate(kept)
+        file.close()
+        home.config = replace(home.config, cleanup_policy=frozenset({policy}))
+        log = home.open(clean=True)
+        gone = range(kept // len(batch(b"v" * 20)), bases[1])
+        assert len(gone)
+        for offset in gone:
+            if policy == "compact":
+                data = _bytes(log.read(offset, max_bytes=1, upper_bound_offset=6))
+                assert read_header(data).base_offset == bases[1]
+                continue
+            with pytest.raises(KafkaError) as refused:
+                log.read(offset, max_bytes=1, upper_bound_offset=6)
+            assert refused.value.code == ErrorCode.CORRUPT_MESSAGE
+        data = _bytes(log.read(bases[1], max_bytes=1, upper_bound_offset=6))
+        assert read_header(data).base_offset == bases[1]
+        log.close()

@@ -179,6 +179,25 @@ def test_records_missing_below_the_log_start_are_missed_by_nobody(
     assert (log.log_start_offset, log.log_end_offset) == (10, 10)
 
 
+def test_a_base_offset_that_does_not_follow_is_damage_although_no_checksum_covers_it() -> None:
+    home = _home()
+    home.disk.corrupt(FIRST, 3 * _batch_size(home) + 7, b"\x04")
+    with pytest.raises(LogDamagedError, match=r"offset 3\) is not valid"):
+        home.open(clean=False)
+
+
+def test_a_log_whose_only_segment_is_gone_is_damage() -> None:
+    """After a clean stop too, when the checkpoints alone know of it."""
+    home = _home()
+    log = home.open(clean=False)
+    log.close()
+    home.checkpoint(log)
+    home.disk.remove(FIRST)
+    with pytest.raises(LogDamagedError, match="the last 10 records are missing"):
+        home.open(clean=True)
+    assert home.open(clean=True, accept_damage=True).log_end_offset == 0
+
+
 def test_the_last_batch_being_bad_is_a_torn_tail() -> None:
     home = _home()
     home.disk.corrupt(FIRST, 9 * _batch_size(home) + 65, b"\xff\xff")
