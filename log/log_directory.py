@@ -28,7 +28,7 @@ from log.checkpoints import (
 )
 from log.file_system import DiskSpace, FileSystem, Lock, write_atomically
 from log.flushed_ends import FLUSHED_ENDS, FlushedEnds
-from log.log_config import LogConfig
+from log.log_config import INT64_MAX, LogConfig
 from log.partition_directory import (
     StrayPartition,
     find_stray,
@@ -183,7 +183,11 @@ class LogDirectory:
                 config=config_of(key[0]),
                 recovery_point=recovery_points.get(key, 0),
                 log_start_offset=log_starts.get(key, 0),
-                high_watermark=self.high_watermarks.get(key, 0),
+                # One past the recovery point counts what was in the page cache, when that was enough.
+                high_watermark=min(
+                    self.high_watermarks.get(key, 0),
+                    recovery_points.get(key, 0) if points_are_sound else INT64_MAX,
+                ),
                 clean=clean,
                 now_ms=now_ms,
                 accept_damage=accept_damage,

@@ -375,6 +375,24 @@ def test_a_damaged_checkpoint_costs_a_recovery_not_the_data(name: str) -> None:
     assert _append(again, b"y") == 1
 
 
+def test_a_topic_that_is_flushed_since_the_crash_promised_no_more_than_was_flushed() -> None:
+    """`flush.messages` was altered, the power went before the first flush that this armed: the
+    checkpointed high watermark counts records of the page cache."""
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    _create(directory)
+    _append(directory, b"flushed")
+    directory.logs["a", 0].flush_now()
+    for value in (b"cached", b"cached too"):
+        _append(directory, value)
+    directory.write_checkpoints({("a", 0): 3})
+    log = f"data/a-0/{0:020d}.log"
+    disk = disk.kill()
+    disk.corrupt(log, disk.read_file(log).index(b"cached"), b"X")
+    assert CONFIG.flush_messages == 1
+    assert _values(_start(disk)) == [b"flushed"]
+
+
 def test_power_loss_at_any_moment_loses_no_flushed_record() -> None:
     """Create, append, flush, checkpoint, close; every change to the disk is once the last."""
     limit = 0
