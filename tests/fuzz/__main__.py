@@ -35,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     live.add_argument("--json", type=Path, metavar="FILE")
     live.add_argument("--ci", action="store_true", help="the slice of continuous integration")
     live.set_defaults(run=run_broker)
+    guided = commands.add_parser("atheris", help="grow the corpus, guided by coverage")
+    guided.add_argument("--seconds", type=int, default=600)
+    guided.add_argument("--only", help="names of targets, with wildcards")
+    guided.set_defaults(run=run_atheris)
     given = parser.parse_args(arguments)
     return given.run(given)
 
@@ -101,6 +105,16 @@ def run_broker(given: argparse.Namespace) -> int:
     if given.json:
         given.json.write_text(json.dumps(figures) + "\n")
     return 1 if problem else 0
+
+
+def run_atheris(given: argparse.Namespace) -> int:
+    from tests.fuzz import coverage_guided
+
+    if not coverage_guided.is_installed():
+        say(f"fuzz: {coverage_guided.HOW_TO_INSTALL}")
+        return 2
+    names = [target.name for target in matching(given.only)]
+    return 1 if coverage_guided.grow(names, seconds=given.seconds, say=say) else 0
 
 
 def replay(target, seed: int, index: int) -> int:

@@ -34,13 +34,17 @@ class GoodClient:
     def close(self) -> None:
         self._client.close()
 
-    def tidy(self) -> None:
-        """Dynamic settings of the broker, topics and groups without members go."""
-        client = self._client
+    def reset(self) -> None:
+        """What was set on the broker while it runs goes."""
         for name in ("", "1"):
             resource = AlterConfigsResource(resource_type=BROKER, resource_name=name, configs=[])
             request = AlterConfigsRequest(resources=[resource], validate_only=False)
-            client.ask(request, 2, AlterConfigsResponse)
+            self._client.ask(request, 2, AlterConfigsResponse)
+
+    def tidy(self) -> None:
+        """Settings, topics, and groups without members go."""
+        self.reset()
+        client = self._client
         for topic in client.metadata().topics:
             if topic.name != INTERNAL:
                 client.delete_topic(topic.name)

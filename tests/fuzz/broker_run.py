@@ -7,8 +7,8 @@ import json
 import os
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -155,18 +155,40 @@ def fuzz(
     *, seed: int, inputs: int, report: Callable[[int, Counter[str]], None]
 ) -> tuple[dict[str, float], str | None, Path | None]:
     """(figures, what was found, where the last inputs are kept)."""
-    with started_broker() as broker:
-        return asyncio.run(_fuzz(Run(seed, broker), inputs, report))
+    with tempfile.TemporaryDirectory(prefix="kbroker-fuzz-") as directory:
+        data = Path(directory) / "data"
+        with started_broker(data) as broker:
+            run = Run(seed, broker)
+            result = asyncio.run(_fuzz(run, inputs, report))
+            if result[1] is None:
+                problem = after_a_restart(broker, data)
+                if problem is not None:
+                    return {**result[0], "failures": 1}, problem, keep(run.recent)
+            return result
 
 
-@contextmanager
-def started_broker() -> Iterator[BrokerProcess]:
+def started_broker(data: Path) -> AbstractContextManager[BrokerProcess]:
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
-    with (
-        tempfile.TemporaryDirectory(prefix="kbroker-fuzz-") as directory,
-        running(Path(directory) / "data", "--log-level", "error", *settings) as broker,
-    ):
-        yield broker
+    return running(data, "--log-level", "error", *settings)
+
+
+def after_a_restart(broker: BrokerProcess, data: Path) -> str | None:
+    """What is wrong with a stop, and with a start on all that the garbage has left in files."""
+    status = broker.stop()
+    if status:
+        return f"it stopped with status {status}:\n{broker.errors[-4000:]}"
+    with started_broker(data) as again:
+        good = GoodClient(again.address)
+        try:
+            good.tidy()
+            good.check()
+        except (Astray, Disconnected, OSError, AssertionError) as error:
+            return f"after a restart: {type(error).__name__}: {error}\n{again.errors[-4000:]}"
+        finally:
+            good.close()
+        if "Traceback" in again.errors:
+            return f"after a restart it logged\n{again.errors[-4000:]}"
+    return None
 
 
 async def _fuzz(
@@ -228,6 +250,7 @@ def look_after(run: Run, good: GoodClient, *, tidy: bool) -> None:
         raise FoundError(f"the broker ended with status {status}:\n{run.broker.errors[-4000:]}")
     if tidy:
         good.tidy()
+    good.reset()
     good.check()
     run.learned.topic_ids[2:] = good.prepare()
     errors = run.broker.errors
@@ -265,8 +288,11 @@ def keep(recent: Sequence[Sent]) -> Path:
 
 def replay(path: Path) -> str | None:
     """Send what a file holds to a fresh broker, as it was sent; what was found."""
-    with started_broker() as broker:
-        return asyncio.run(_replay(Run(0, broker), path))
+    with tempfile.TemporaryDirectory(prefix="kbroker-fuzz-") as directory:
+        data = Path(directory) / "data"
+        with started_broker(data) as broker:
+            problem = asyncio.run(_replay(Run(0, broker), path))
+            return problem or after_a_restart(broker, data)
 
 
 async def _replay(run: Run, path: Path) -> str | None:
