@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from simulator.durability import DurableScan
@@ -192,7 +193,7 @@ class StateWatch:
 def wrong_epochs(partition: Partition) -> str:
     """The history of leader epochs ascends, and ends with the one led in."""
     entries = partition.log.leader_epochs.entries
-    for one, other in zip(entries, entries[1:], strict=False):
+    for one, other in pairwise(entries):
         if one.epoch >= other.epoch or one.start_offset >= other.start_offset:
             return f"{partition.log.name}: leader epochs do not ascend: {entries}"
     if entries and entries[-1].start_offset > partition.log.log_end_offset:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from asyncio import protocols
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -214,10 +213,22 @@ class Endpoint(asyncio.Transport):
         while self.unread and self._reading and self.is_open:
             data = self.unread.popleft()
             if isinstance(self.protocol, asyncio.BufferedProtocol):
-                protocols._feed_data_to_buffered_proto(self.protocol, data)  # type: ignore[attr-defined]
+                self._fill(self.protocol, memoryview(data))
             else:
                 assert isinstance(self.protocol, asyncio.Protocol)
                 self.protocol.data_received(data)
+
+    def _fill(self, protocol: asyncio.BufferedProtocol, data: memoryview) -> None:
+        """As a transport does, each part is one read: after a close nothing is asked for."""
+        while data and self.is_open:
+            if not self._reading:
+                self.unread.appendleft(bytes(data))
+                return
+            buffer = memoryview(protocol.get_buffer(len(data)))
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            protocol.buffer_updated(size)
+            data = data[size:]
 
     def is_reading(self) -> bool:
         return self._reading
