@@ -157,8 +157,12 @@ class Totals:
             "times_real": round(self.simulated_s / self.cpu_s) if self.cpu_s else 0,
             "counts": dict(sorted(self.counts.items())),
             "situations": {
-                name: {"times": self.situations[name], "seeds": self.seeds_with[name]}
-                for name in SITUATIONS
+                name: {
+                    "times": self.situations[name],
+                    "seeds": self.seeds_with[name],
+                    "what": what,
+                }
+                for name, what in SITUATIONS.items()
             },
         }
 
