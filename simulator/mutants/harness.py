@@ -19,8 +19,10 @@ from simulator.mutants.table import Mutant
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATCHES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "patches")
 COPIED = ("wire", "log", "coordinator", "kbroker", "simulator", "tests", "pyproject.toml")
+SEEDS = (sys.executable, "-m", "simulator.mutants.seeds")
 SECONDS_A_SEED = 2.0
 SECONDS_TO_START = 60.0
+MOST_SHOWN = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +76,19 @@ def apply_patch(mutant: Mutant, directory: str, *, only_check: bool = False) -> 
 
 
 def _search(mutant: Mutant, directory: str) -> Verdict:
-    """Seeds, one after the other, until one fails."""
-    command = [sys.executable, "-m", "simulator.mutants.seeds", str(mutant.seeds)]
-    limit = SECONDS_TO_START + SECONDS_A_SEED * mutant.seeds
-    code, output = _run(command, directory, limit)
+    """Seeds, one after the other, until one fails; the same one must not fail without the bug."""
+    limit_s = SECONDS_TO_START + SECONDS_A_SEED * mutant.seeds
+    code, output = _run([*SEEDS, "0", str(mutant.seeds)], directory, limit_s)
     lines = output.splitlines()
-    if code == 1 and len(lines) >= 2 and lines[-2].isdigit():
-        seed = int(lines[-2])
-        return Verdict(mutant, f"python -m simulator --seed {seed}", seed + 1, lines[-1])
     if code is None:
         return Verdict(mutant, "a run that never ends", mutant.seeds, "hangs")
-    return Verdict(mutant, "", mutant.seeds, "" if code == 0 else output[-2000:])
+    if code != 1 or len(lines) < 2 or not lines[-2].isdigit():
+        return Verdict(mutant, "", mutant.seeds, "" if code == 0 else output[-MOST_SHOWN:])
+    seed = int(lines[-2])
+    code, output = _run([*SEEDS, str(seed), str(seed + 1)], ROOT, SECONDS_TO_START)
+    if code != 0:
+        return Verdict(mutant, "", seed + 1, f"seed {seed} fails without the bug as well")
+    return Verdict(mutant, f"python -m simulator --seed {seed}", seed + 1, lines[-1])
 
 
 def _play(mutant: Mutant, directory: str) -> Verdict:
@@ -93,7 +97,7 @@ def _play(mutant: Mutant, directory: str) -> Verdict:
     code, output = _run(command, directory, SECONDS_TO_START * 2)
     lines = [line for line in output.splitlines() if line.startswith(("FAILED", "E  "))]
     found = code == 1 and bool(lines)
-    failure = lines[0] if found else output[-2000:]
+    failure = lines[0] if found else output[-MOST_SHOWN:]
     return Verdict(mutant, mutant.scenario if found else "", 0, failure)
 
 
@@ -117,4 +121,4 @@ def _run(command: list[str], directory: str, limit_s: float) -> tuple[int | None
         )
     except subprocess.TimeoutExpired:
         return None, ""
-    return done.returncode, done.stdout + done.stderr[-2000:]
+    return done.returncode, done.stdout + done.stderr[-MOST_SHOWN:]

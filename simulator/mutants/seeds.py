@@ -1,4 +1,4 @@
-"""`python -m simulator.mutants.seeds N`: the first N seeds until one fails; prints it and why."""
+"""`python -m simulator.mutants.seeds A B`: seeds until one fails; prints it and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.run import run
 
 def main() -> int:
     logging.disable(logging.CRITICAL)
-    for seed in range(int(sys.argv[1])):
+    for seed in range(int(sys.argv[1]), int(sys.argv[2])):
         report = run(Plan.draw(seed))
         if report.failure is not None:
             print(seed)  # noqa: T201

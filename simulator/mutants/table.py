@@ -39,6 +39,11 @@ MUTANTS: tuple[Mutant, ...] = (
         seeds=400,
     ),
     Mutant(
+        "committed-data-cut",
+        "Recovery cuts a bad batch among records that were acknowledged, as if it were a torn tail.",
+        seeds=400,
+    ),
+    Mutant(
         "high-watermark-from-a-missing-checkpoint",
         "After a crash the log is cut at the checkpointed high watermark: zero if there is none.",
         seeds=400,
