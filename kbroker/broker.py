@@ -158,6 +158,7 @@ class Broker:
             random=dependencies.random,
             config_of=topics.log_config_of,
             on_storage_error=self.storage_failed,
+            closing_threads=dependencies.closing_threads,
         )
         replicas.open_logs(metadata.image, accept_damage=config.kbroker_accept_damaged_logs)
         self._logs_are_sound = True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kbroker.observability.loop_watch import LoopTurns
 
 WANTED_FILES = 1 << 20
+LOGS_CLOSED_AT_ONCE = 8
 FILES_FOR_LOGS = 512
 """Segments are opened as they are used: clients must leave room for that."""
 
@@ -56,6 +57,8 @@ class Dependencies:
     """What the system allows, less what the logs need."""
     turns: LoopTurns | None = None
     """Those of the loop, where it lets them be seen and somebody wants to."""
+    closing_threads: int = 0
+    """How many close the logs of many partitions, when nothing else runs; 0: only the loop's."""
     abort: Callable[[], None] = os.abort
     """Ends the process at once: an invariant does not hold, and must not go on serving."""
 
@@ -84,6 +87,7 @@ def system_dependencies(
         open_store=open_store,
         max_connections=connections_within(_file_limit()),
         turns=turns,
+        closing_threads=LOGS_CLOSED_AT_ONCE,
     )
 
 

@@ -28,8 +28,6 @@ from wire.errors import ErrorCode, KafkaError
 
 logger = logging.getLogger(__name__)
 
-
-CLOSED_AT_ONCE = 8
 PASSING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
@@ -46,6 +44,7 @@ class ReplicaManager:
         random: RandomBits,
         config_of: Callable[[TopicImage], LogConfig],
         on_storage_error: Callable[[OSError], None],
+        closing_threads: int = 0,
     ) -> None:
         self._node_id = node_id
         self._directory = directory
@@ -54,6 +53,7 @@ class ReplicaManager:
         self._random = random
         self._config_of = config_of
         self._on_storage_error = on_storage_error
+        self._closing_threads = closing_threads
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._by_id: dict[tuple[bytes, int], Partition] = {}
         self._topic_names: dict[bytes, str] = {}
@@ -348,10 +348,10 @@ class ReplicaManager:
         high_watermarks = self._high_watermarks()
         for partition in self._partitions.values():
             partition.stop(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        if len(self._partitions) < CLOSED_AT_ONCE:
+        if not self._closing_threads or len(self._partitions) < self._closing_threads:
             return self._directory.close(clean=clean, high_watermarks=high_watermarks)
         # Each waits for the disk several times, and one commit of its journal is for many of them.
-        with ThreadPoolExecutor(CLOSED_AT_ONCE, thread_name_prefix="close") as threads:
+        with ThreadPoolExecutor(self._closing_threads, thread_name_prefix="close") as threads:
             return self._directory.close(
                 clean=clean, high_watermarks=high_watermarks, each=threads.map
             )

@@ -66,6 +66,7 @@ class Home:
     flusher: ManualFlusher = field(default_factory=ManualFlusher)
     errors: list[OSError] = field(default_factory=list)
     soon: list = field(default_factory=list)
+    closing_threads: int = 0
     replicas: ReplicaManager = field(init=False)
     directory: LogDirectory = field(init=False)
 
@@ -88,6 +89,7 @@ class Home:
             random=random.Random(1),
             config_of=config_of,
             on_storage_error=self.errors.append,
+            closing_threads=self.closing_threads,
         )
         self.replicas.open_logs(self.image)
         self.replicas.start(self.image)
@@ -219,9 +221,10 @@ def test_an_orderly_stop_is_trusted_by_the_next_start() -> None:
     assert partition.high_watermark == 2
 
 
-def test_partitions_that_threads_close_are_all_closed_and_one_that_fails_is_told() -> None:
+@pytest.mark.parametrize("threads", [0, 8])
+def test_many_partitions_are_all_closed_and_one_that_fails_is_told(threads: int) -> None:
     for fails in (False, True):
-        home = Home(image=image_of(topic(count=40)))
+        home = Home(image=image_of(topic(count=40)), closing_threads=threads)
         for index in range(40):
             home.append(b"%d" % index, index=index)
         if fails:
