@@ -23,6 +23,7 @@ from log.checkpoints import (
     encode_offsets,
     encode_partition_metadata,
 )
+from log.flushed_ends import ENTRY_BYTES, decode_entries, encode_entry, key_of
 from log.leader_epochs import LeaderEpochs
 from log.log_config import LogConfig, TargetCompression
 from log.offset_index import OffsetIndex
@@ -222,6 +223,14 @@ def file_targets() -> Iterator[Target]:
         repair=repaired_snapshot,
     )
     yield Target(
+        "flushed_ends",
+        flushed_ends_sample,
+        check_flushed_ends,
+        (),
+        covers=("log.flushed_ends.decode_entries",),
+        weight=2,
+    )
+    yield Target(
         "directory_name",
         lambda chance: plain(
             chance.choice(
@@ -339,6 +348,21 @@ def check_snapshot(data: bytes) -> None:
     require(offset == 9, "a snapshot that decodes was not loaded")
     state.last_stable_offset(20)
     state.remove_expired(NOW)
+
+
+def flushed_ends_sample(chance: Random) -> Sample:
+    entries = [
+        encode_entry(key_of(chance.randbytes(16), chance.randrange(3)), chance.getrandbits(40))
+        for _ in range(chance.randrange(5))
+    ]
+    return Sample([b"", *entries], "d" * (1 + len(entries)))
+
+
+def check_flushed_ends(data: bytes) -> None:
+    ends = decode_entries(data)
+    require(len(ends) <= len(data) // ENTRY_BYTES, f"{len(ends)} of {len(data)} bytes")
+    again = decode_entries(b"".join(encode_entry(key, end) for key, end in ends.items()))
+    require(again == ends, f"{ends} decode to {again}")
 
 
 def check_directory_name(data: bytes) -> None:
