@@ -35,8 +35,10 @@ from log.partition_directory import (
     holds_records,
     make_directories,
     remove_directories,
+    ways_out,
 )
 from log.partition_log import PartitionLog
+from log.recovery import LogDamagedError
 
 logger = logging.getLogger(__name__)
 
@@ -167,12 +169,15 @@ class LogDirectory:
             key = directory_names.parse(name)
             if key is None or not self.file_system.is_directory(directory):
                 continue
-            stray = find_stray(self.file_system, directory, key, topic_id_of(key[0]))
+            topic_id = topic_id_of(key[0])
+            stray = find_stray(self.file_system, directory, key, topic_id)
             if stray is not None:
-                logger.warning("%s is not opened: %s", directory, stray.reason)
+                if stray.is_damaged and topic_id is not None and not accept_damage:
+                    raise LogDamagedError(ways_out(stray, topic_id))
+                level = logging.WARNING if topic_id is None else logging.ERROR
+                logger.log(level, "%s is not opened: %s", directory, stray.reason)
                 self.strays[key] = stray
                 continue
-            topic_id = topic_id_of(key[0])
             assert topic_id is not None
             self.logs[key] = PartitionLog.open(
                 self.file_system,
@@ -183,7 +188,7 @@ class LogDirectory:
                 config=config_of(key[0]),
                 recovery_point=recovery_points.get(key, 0),
                 log_start_offset=log_starts.get(key, 0),
-                # One past the recovery point counts what was in the page cache, when that was enough.
+                # Past the recovery point it counts what the page cache held, when that was enough.
                 high_watermark=min(
                     self.high_watermarks.get(key, 0),
                     recovery_points.get(key, 0) if points_are_sound else INT64_MAX,
