@@ -119,8 +119,8 @@ SMALL = Budget(
     crashes=1,
     lossy_crashes=0,
     shutdowns=0,
-    lease_expiries=1,
-    proposals=2,
+    lease_expiries=0,
+    proposals=1,
     leader_moves=0,
     min_isr_changes=0,
 )
