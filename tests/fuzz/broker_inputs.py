@@ -108,7 +108,7 @@ INTEGERS = {
     "last_fetched_epoch": (-1, -1, 0),
     "isolation_level": (0, 0, 0, 1, 1, 1, 2),
     "timestamp": (-1, -2, -3, -4, 0, 1_700_000_000_000),
-    "session_timeout_ms": (100, 1000, 1500, 2000, 2000, 2000, 6000),
+    "session_timeout_ms": (100, 1000, 1500, 2000, 2000, 2000, 2000, 6000),
     "rebalance_timeout_ms": (1, 5, 20, 100),
     "generation_id": (-1, 1, 1, 2, 3),
     "generation_id_or_member_epoch": (-1, 1, 2),
@@ -166,7 +166,7 @@ class Learned:
 
     members: list[Membership] = field(default_factory=lambda: [Membership(b"g1", b"", -1)])
     topic_ids: list[bytes] = field(default_factory=lambda: [bytes(16), b"\xff" * 16])
-    most: int = 4
+    most: int = 3
 
     def joined(self, member: Membership) -> None:
         if member not in self.members:

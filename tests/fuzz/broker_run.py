@@ -26,6 +26,8 @@ CROWD = 150
 CROWD_EVERY = 10
 TIDY_EVERY = 8
 """Blocks between two that end with an empty broker."""
+BREATH = 10
+"""Inputs between two waits for what was answered."""
 MOST_AHEAD = 400
 """Requests that may wait for answers, over all connections."""
 DEADLINE_S = 60.0
@@ -117,11 +119,11 @@ class Run:
                 break
             self.write(link, part)
         await asyncio.sleep(0)
-        if sum(len(each.expected) for each in self.all_links()) > MOST_AHEAD:
-            await self.settle()
+        if index % BREATH == 0 or sum(len(each.expected) for each in self.all_links()) > MOST_AHEAD:
+            await self.answers()
 
-    async def settle(self) -> None:
-        """Wait for all answers that nothing holds up, then leave."""
+    async def answers(self) -> None:
+        """Wait for all that nothing holds up: later inputs speak of what was answered."""
         while not self.found and any(link.waits_for_answer for link in self.all_links()):
             self.progress.clear()
             try:
@@ -130,6 +132,11 @@ class Run:
                 waiting = [link for link in self.all_links() if link.waits_for_answer]
                 due = [(link.number, *list(link.expected)[:1]) for link in waiting]
                 self.found.append(f"no answer within {DEADLINE_S} s: {due}")
+        self.ending = [link for link in self.ending if not link.is_closed]
+
+    async def settle(self) -> None:
+        """Wait for the answers, then leave."""
+        await self.answers()
         for link in self.all_links():
             if not link.is_closed:
                 self.counts["left unanswered"] += len(link.expected)
