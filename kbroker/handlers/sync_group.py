@@ -1,7 +1,8 @@
 """SyncGroup: the leader of a classic group hands out the assignment, every member fetches its own.
 
 Versions 0 to 5. A follower's answer waits for the leader; the leader's, and with it all others,
-until the group is stored. Until then the connection's later requests wait, as in Kafka.
+until the group is stored. Until then the connection's later requests wait, as in Kafka. While the
+groups are being loaded a member is told to join anew, as in Kafka: its rebalance is gone.
 
 - 3: static members (KIP-345). 5: protocol type and name, both mandatory (KIP-559).
 """
@@ -36,6 +37,8 @@ def handle(
 
 def error_response(request: SyncGroupRequest, version: int, code: ErrorCode) -> SyncGroupResponse:
     """The member has no assignment."""
+    if code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+        code = ErrorCode.REBALANCE_IN_PROGRESS
     return SyncGroupResponse(error_code=code, assignment=b"")
 
 

@@ -30,6 +30,7 @@ from tests.kbroker.handlers.requests import (
 from wire.api_key import ApiKey
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.heartbeat import HeartbeatRequest
+from wire.messages.sync_group import SyncGroupRequest
 
 GROUP_TOPIC = "__consumer_offsets"
 
@@ -411,6 +412,17 @@ def test_while_groups_are_loaded_heartbeats_are_welcome() -> None:
         (ErrorCode.NOT_COORDINATOR, ErrorCode.NOT_COORDINATOR),
     ):
         assert HANDLERS[ApiKey.HEARTBEAT].error_response(request, 4, code).error_code == told
+
+
+def test_while_groups_are_loaded_a_member_that_syncs_joins_anew() -> None:
+    """The rebalance it was part of is gone. aiokafka takes any other code of a SyncGroup, that of a
+    coordinator that loads included, for an error to raise."""
+    request = SyncGroupRequest(group_id="g", generation_id=1, member_id="m")
+    for code, told in (
+        (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.REBALANCE_IN_PROGRESS),
+        (ErrorCode.NOT_COORDINATOR, ErrorCode.NOT_COORDINATOR),
+    ):
+        assert HANDLERS[ApiKey.SYNC_GROUP].error_response(request, 5, code).error_code == told
 
 
 def test_offsets_of_idle_groups_expire_and_stay_forgotten() -> None:
