@@ -15,6 +15,7 @@ from log.checkpoints import (
     TopicPartition,
     decode_partition_metadata,
     encode_partition_metadata,
+    encode_uuid,
 )
 from log.file_system import FileSystem, write_all_atomically, write_atomically
 from log.segment import LOG_SUFFIX
@@ -31,6 +32,8 @@ class StrayPartition:
     partition: int
     topic_id: bytes | None
     reason: str
+    is_damaged: bool = False
+    """Its records are those of a topic that exists, as far as a damaged id can tell."""
 
 
 def find_stray(
@@ -43,21 +46,41 @@ def find_stray(
     topic, _ = key
     path = f"{directory}/{PARTITION_METADATA}"
     found = None
+    damage = f"{PARTITION_METADATA} is missing"
     if file_system.exists(path):
         try:
             found = decode_partition_metadata(file_system.read_file(path), path)
         except CheckpointError as error:
-            return StrayPartition(directory, *key, None, str(error))
+            damage = str(error)
     if topic_id is None:
         return StrayPartition(directory, *key, found, f"there is no topic {topic}")
-    if found is None and holds_records(file_system, directory):
-        return StrayPartition(directory, *key, None, f"{PARTITION_METADATA} is missing")
-    if found is None:
-        # Creation was interrupted.
-        write_atomically(file_system, path, encode_partition_metadata(topic_id))
-    elif found != topic_id:
-        return StrayPartition(directory, *key, found, f"it belongs to an earlier {topic}")
+    if found is not None and found != topic_id:
+        if not _is_nearly(found, topic_id):
+            return StrayPartition(directory, *key, found, f"it belongs to an earlier {topic}")
+        damage = f"{path}: its id is that of {topic} but for a few bits"
+    elif found is not None:
+        return None
+    if holds_records(file_system, directory):
+        return StrayPartition(directory, *key, None, damage, is_damaged=True)
+    # Creation was interrupted.
+    write_atomically(file_system, path, encode_partition_metadata(topic_id))
     return None
+
+
+def _is_nearly(found: bytes, topic_id: bytes) -> bool:
+    """Whether a character of the one was changed: ids are random, so that chance leaves no two so
+    alike."""
+    return (int.from_bytes(found, "big") ^ int.from_bytes(topic_id, "big")).bit_count() <= 8
+
+
+def ways_out(stray: StrayPartition, topic_id: bytes) -> str:
+    """What to do about one that is damaged: it would be moved aside for an empty one."""
+    return (
+        f"{stray.topic}-{stray.partition}: {stray.reason}, so that it is unknown whose records "
+        f"{stray.directory} holds. Restore {stray.directory}/{PARTITION_METADATA} (topic_id: "
+        f"{encode_uuid(topic_id)}), or accept that the partition begins anew, without them; "
+        "they are kept beside it"
+    )
 
 
 def holds_records(file_system: FileSystem, directory: str) -> bool:
