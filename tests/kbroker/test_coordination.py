@@ -417,7 +417,7 @@ def test_while_groups_are_loaded_heartbeats_are_welcome() -> None:
 def test_while_groups_are_loaded_a_member_that_syncs_joins_anew() -> None:
     """The rebalance it was part of is gone. aiokafka takes any other code of a SyncGroup, that of a
     coordinator that loads included, for an error to raise."""
-    request = SyncGroupRequest(group_id="g", generation_id=1, member_id="m")
+    request = SyncGroupRequest(group_id="g", generation_id=1, member_id="m", assignments=[])
     for code, told in (
         (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.REBALANCE_IN_PROGRESS),
         (ErrorCode.NOT_COORDINATOR, ErrorCode.NOT_COORDINATOR),
