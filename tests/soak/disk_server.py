@@ -124,6 +124,9 @@ class Server:
     def do_heal(self) -> None:
         self.tree.heal()
 
+    def do_drop_caches(self) -> None:
+        self.tree.drop_caches()
+
     def do_freeze(self) -> None:
         self.tree.freeze()
 

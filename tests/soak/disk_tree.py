@@ -119,6 +119,19 @@ class DiskTree:
         """What hangs fails, without an effect: nobody is there to see it."""
         self._released.set()
 
+    def drop_caches(self) -> None:
+        """Pages that a failed fsync left, and that count as written, go: the disk's bytes are read.
+
+        FUSE is not told when a process advises so (POSIX_FADV_DONTNEED), as the broker does before
+        it trusts a log: so whoever starts it does this for it.
+        """
+        with self._lock:
+            for node in _files_below(self._root):
+                if node.forgotten:
+                    node.flush()
+                    node.forget_cache()
+            self._count_bytes()
+
     def lose_power(self, chance: random.Random) -> None:
         """The next life: what was not fsynced is lost, torn or there; nothing is open."""
         with self._lock:
@@ -149,6 +162,9 @@ class DiskTree:
         self._released.clear()
         self._heal()
         self.counts = Counts()
+        self._count_bytes()
+
+    def _count_bytes(self) -> None:
         self._used_bytes = sum(len(node.content) for node in _files_below(self._root))
 
     def _freeze(self) -> None:

@@ -96,6 +96,10 @@ class FailingDisk:
         """`changes`, `fsyncs`, `reads` and `errors` since the mount."""
         return dict(self._do("counts"))
 
+    def drop_caches(self) -> None:
+        """What a failed fsync left in the page cache is read from the disk from now on."""
+        self._do("drop_caches")
+
     def freeze_after(self, changes: int) -> None:
         """The power goes before the change after so many more: see `wait_until_frozen`."""
         self._do("freeze_after", changes=changes)

@@ -168,4 +168,5 @@ def _restart_if_ended(station: Station) -> None:
         return
     if status != 1:
         raise StationError(f"an error of the disk ended it with {status}: {station.last_words()}")
+    _disk(station).drop_caches()
     station.start()
