@@ -9,9 +9,11 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Test processes at a time: a fixed number, so that a run here is a run everywhere.
 JOBS ?= 2
 TARGET ?= process
+# Of faults, in a soak.
+SECONDS ?= 60
 ARGS ?=
 
-.PHONY: help run test test-unit interop check docs record image bench nightly clean
+.PHONY: help run test test-unit interop soak check docs record image bench nightly clean
 .PHONY: check-format check-lint check-types check-imports check-style check-docs
 
 help:  ## This list
@@ -23,11 +25,16 @@ run: $(VENV)/.run  ## Start a broker on 127.0.0.1:9092 with data in ./data (ARGS
 test: test-unit interop  ## All tests: install what they need, unit tests, then real clients
 
 test-unit: $(VENV)/.dev  ## The tests of tests/
+	@tools/install_fuse
 	$(BIN)/python -m pytest tests -n $(JOBS)
 
 interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process, image or kafka)
 	@tools/install_kcat
 	$(BIN)/python -m pytest interop_tests -n $(JOBS) --target $(TARGET) $(ARGS)
+
+soak: $(VENV)/.interop  ## Real clients, a killed broker and a failing disk (SECONDS=900, ARGS="--seed 7")
+	@tools/install_fuse
+	$(BIN)/python -m tests.soak --seconds $(SECONDS) $(ARGS)
 
 check: check-format check-lint check-types check-imports check-style check-docs  ## Formatting, lint, types, imports, the rules of style, generated documents
 
