@@ -111,23 +111,23 @@ class DiskImage:
         return disk
 
     def outcomes(self, count: int, chance: random.Random) -> Iterator[int]:
-        """Up to `count` outcomes, perhaps equal ones: all where there are no more, else the plain
-        ones first, then drawn ones."""
+        """Up to `count` outcomes, perhaps equal ones: all where there are no more, else some plain
+        ones (nothing, everything, names alone, bytes alone) and drawn ones."""
         if self.bit_count < 30 and 1 << self.bit_count <= count:
             yield from range(1 << self.bit_count)
             return
         names = self.changes_mask
-        plain = [0, self._all(), names, self._all() & ~names]
-        yield from plain[:count]
-        for _ in range(count - len(plain)):
+        plain = [0, self.everything(), names, self.everything() & ~names]
+        yield from chance.sample(plain, min(len(plain), count // 3))
+        for _ in range(count - min(len(plain), count // 3)):
             yield self._draw(chance)
 
     @property
     def changes_mask(self) -> int:
         return (1 << len(self.changes)) - 1
 
-    def _all(self) -> int:
-        """Everything came through, without flaws."""
+    def everything(self) -> int:
+        """The outcome in which everything came through, without flaws."""
         bits = self.changes_mask
         for file in self.files.values():
             bits |= ((1 << len(file.pieces)) - 1) << file.first_bit
