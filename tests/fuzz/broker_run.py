@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 from tests.fuzz.broker_client import Astray, GoodClient
+from tests.fuzz.broker_http import http_address, send_garbage, what_is_wrong
 from tests.fuzz.broker_inputs import HANG_UP, Learned, broker_input
 from tests.fuzz.broker_link import Heavy, Link
 from tests.process.broker_process import BrokerProcess, running
@@ -21,12 +23,14 @@ from tests.process.raw_client import Disconnected
 
 BLOCK = 500
 CONNECTIONS = 12
+HTTP_INPUTS = 15
+"""Beside each block, to the listener of metrics."""
 CROWD = 150
 """Connections that are opened together now and then, each with half a frame."""
 CROWD_EVERY = 10
 TIDY_EVERY = 8
 """Blocks between two that end with an empty broker."""
-BREATH = 10
+BREATH = 25
 """Inputs between two waits for what was answered."""
 MOST_AHEAD = 400
 """Requests that may wait for answers, over all connections."""
@@ -176,7 +180,7 @@ def fuzz(
 
 def started_broker(data: Path) -> AbstractContextManager[BrokerProcess]:
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
-    return running(data, "--log-level", "error", *settings)
+    return running(data, "--log-level", "error", "--http", "127.0.0.1:0", *settings)
 
 
 def after_a_restart(broker: BrokerProcess, data: Path) -> str | None:
@@ -222,6 +226,7 @@ async def _fuzz(
                 await run.crowd()
                 await run.closed()
             look_after(run, good, tidy=block % TIDY_EVERY == 0)
+            look_at_http(run, block)
             report(done, run.counts)
             if block == min(WARM_BLOCKS, inputs // BLOCK) - 1:
                 level = usage(run.broker)
@@ -236,6 +241,7 @@ async def _fuzz(
         "inputs": done,
         "seconds": round(loop.time() - started, 1),
         "connections": run.counts["connections"],
+        "http_inputs": run.counts["http"],
         "answers": run.counts["answered"],
         "hung_up": run.counts["hung up"],
         "left_unanswered": run.counts["left unanswered"],
@@ -263,6 +269,16 @@ def look_after(run: Run, good: GoodClient, *, tidy: bool) -> None:
     errors = run.broker.errors
     if "Traceback" in errors:
         raise FoundError(f"it logged\n{errors[max(0, errors.index('Traceback') - 500) :][:6000]}")
+
+
+def look_at_http(run: Run, block: int) -> None:
+    """Garbage for the other listener as well; FoundError."""
+    address = http_address(run.broker.output)
+    send_garbage(address, Random(f"{run.seed} http {block}"), HTTP_INPUTS)
+    run.counts["http"] += HTTP_INPUTS
+    problem = what_is_wrong(address)
+    if problem:
+        raise FoundError(problem)
 
 
 def usage(broker: BrokerProcess) -> tuple[int, int]:
