@@ -1,15 +1,17 @@
 """A data directory's life: opened, crashed, left clean, refused, full."""
 
+import copy
 import errno
 import random
 from pathlib import Path
 
 import pytest
 
-from log.checkpoints import decode_uuid
+from log.checkpoints import decode_uuid, encode_uuid
 from log.file_system import OsFileSystem
 from log.log_config import LogConfig
 from log.log_directory import LogDirectory, LogDirectoryError
+from log.recovery import LogDamagedError
 from simulator.disk import SimulatedDisk
 from wire.records.batch import build_batch, iterate_batches
 from wire.records.record import Record, iterate_records
@@ -37,9 +39,16 @@ def _open(
     )
 
 
-def _open_logs(directory: LogDirectory, topics: dict[str, bytes] | None = None) -> None:
+def _open_logs(
+    directory: LogDirectory,
+    topics: dict[str, bytes] | None = None,
+    *,
+    accept_damage: bool = False,
+) -> None:
     ids = TOPICS if topics is None else topics
-    directory.open_logs(config_of=lambda _: CONFIG, topic_id_of=ids.get, now_ms=0)
+    directory.open_logs(
+        config_of=lambda _: CONFIG, topic_id_of=ids.get, now_ms=0, accept_damage=accept_damage
+    )
 
 
 def _start(disk: SimulatedDisk, topics: dict[str, bytes] | None = None) -> LogDirectory:
@@ -275,28 +284,52 @@ def test_a_topic_made_anew_does_not_get_the_records_of_the_old_one() -> None:
     assert last.strays == {}
 
 
-def test_records_without_an_id_belong_to_nobody_but_an_empty_directory_is_adopted() -> None:
+def test_an_empty_directory_without_an_id_is_adopted() -> None:
     disk = SimulatedDisk()
-    directory = _start(disk)
-    _create(directory)
-    _append(directory, b"x")
-    directory.close(clean=False, high_watermarks={})
-    disk.remove("data/a-0/partition.metadata")
+    _start(disk).close(clean=False, high_watermarks={})
     disk.make_directory("data/b.c-d-0")
     again = _start(disk)
-    assert again.strays["a", 0].reason == "partition.metadata is missing"
     assert again.logs["b.c-d", 0].topic_id == ID_B
     metadata = disk.read_file("data/b.c-d-0/partition.metadata").decode()
     assert decode_uuid(metadata.split()[-1], "") == ID_B
 
 
-def test_a_damaged_partition_metadata_is_reported() -> None:
+@pytest.mark.parametrize("damage", ["missing", "malformed", "one letter"])
+def test_a_partition_of_a_topic_that_exists_is_not_put_aside_because_its_id_is_damaged(
+    damage: str,
+) -> None:
     disk = SimulatedDisk()
     directory = _start(disk)
     _create(directory)
-    directory.close(clean=True, high_watermarks={})
-    disk.corrupt("data/a-0/partition.metadata", 0, b"?")
-    assert "data/a-0/partition.metadata: version" in _start(disk).strays["a", 0].reason
+    _append(directory, b"x")
+    directory.close(clean=True, high_watermarks={("a", 0): 1})
+    path = "data/a-0/partition.metadata"
+    content = disk.read_file(path)
+    if damage == "missing":
+        disk.remove(path)
+    elif damage == "malformed":
+        disk.corrupt(path, 0, b"?")
+    else:
+        last = len(content) - 4
+        disk.corrupt(path, last, bytes([content[last] ^ 1]))
+    for _ in range(2):
+        refused = _open(disk)
+        with pytest.raises(LogDamagedError) as told:
+            _open_logs(refused)
+        assert path in str(told.value)
+        assert encode_uuid(TOPICS["a"]) in str(told.value)
+        refused.close(clean=False, high_watermarks={})
+    # What it asks for helps; so does accepting the loss, which keeps the files.
+    other = copy.deepcopy(disk)
+    if other.exists(path):
+        other.remove(path)
+    file = other.open(path, create=True)
+    file.append(content)
+    file.close()
+    assert _values(_start(other)) == [b"x"]
+    accepted = _open(disk)
+    _open_logs(accepted, accept_damage=True)
+    assert accepted.strays["a", 0].is_damaged
 
 
 def test_a_stray_partition_keeps_its_checkpoints() -> None:

@@ -86,7 +86,7 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     def _new_id(self) -> bytes:
         self.id_count += 1
-        return self.id_count.to_bytes(4, "big") * 4
+        return random.Random(self.id_count).randbytes(16)  # as far apart as ids are
 
     # --- topics ---
 
