@@ -91,7 +91,19 @@ def run_clients(options: argparse.Namespace, directory: Path) -> Mapping[str, fl
         say(f"again: python -m tests.soak --seconds {options.seconds:g} --seed {options.seed}")
         return None
     progress.end()
-    return {name.replace(" ", "_"): count for name, count in sorted(counts.items())}
+    figures = {name.replace(" ", "_"): count for name, count in sorted(counts.items())}
+    return {"disk_was_skipped": int(reason is not None), **figures, **sums(counts)}
+
+
+def sums(counts: Mapping[str, int]) -> dict[str, int]:
+    """What a table of nights has room for."""
+    by_process = {"kill": "kills", "terminate": "stops", "pause": "pauses", "power": "power cuts"}
+    faults = {name: counts.get(f"fault {name}", 0) for name in by_process}
+    return {
+        "records_read": counts.get("polled", 0),
+        **{key.replace(" ", "_"): faults[name] for name, key in by_process.items()},
+        "disk_faults": counts.get("faults", 0) - sum(faults.values()),
+    }
 
 
 class Progress:

@@ -79,6 +79,7 @@ class Machine:
     disk: FailingDisk
     chance: random.Random
     figures: Figures
+    settings: tuple[str, ...] = ()
     history: History = field(default_factory=History)
     topics: dict[str, bytes] = field(default_factory=dict)
     """Those whose creation was acknowledged, with their ids."""
@@ -199,7 +200,8 @@ class Machine:
         errors = self.disk.path.with_suffix(".stderr")
         errors.unlink(missing_ok=True)
         address = ("--data", str(self.disk.path), "--listen", "127.0.0.1:0")
-        broker = BrokerProcess(*address, *ARGUMENTS, log_path=errors)
+        settings = [word for setting in self.settings for word in ("--set", setting)]
+        broker = BrokerProcess(*address, *ARGUMENTS, *settings, log_path=errors)
         try:
             yield broker
         finally:
@@ -224,15 +226,21 @@ class Machine:
 
 
 def cut_power(
-    *, count: int, seed: int, progress: Callable[[Figures], None], directory: Path
+    *,
+    count: int,
+    seed: int,
+    directory: Path,
+    progress: Callable[[Figures], None],
+    settings: tuple[str, ...] = (),
 ) -> Figures:
-    """`count` cuts, on as many machines as that takes. CutError, with the way to replay it."""
+    """`count` cuts, on as many machines as that takes; `settings` are the broker's. CutError, with
+    the way to replay it."""
     figures = Figures()
     machine_seed = seed
     with FailingDisk(directory / "disk") as disk:
         while figures.cuts < count:
             cuts = min(CUTS_OF_A_MACHINE, count - figures.cuts)
-            machine = Machine(disk, random.Random(machine_seed), figures)
+            machine = Machine(disk, random.Random(machine_seed), figures, settings)
             try:
                 machine.live(cuts, lambda: progress(figures))
             except (CutError, AssertionError, Disconnected) as error:
