@@ -59,6 +59,8 @@ PURE = {
     "kbroker/cluster/metadata_image.py",
     "kbroker/cluster/placement.py",
     "log/retention.py",
+    "simulator/commit_history.py",
+    "simulator/history.py",
 }
 IMPURE_IMPORTS = ("asyncio", "time", "random", "socket", "threading", "os")
 OURS = ("kbroker", "wire", "log", "coordinator", "simulator")
