@@ -28,7 +28,7 @@ from log.checkpoints import (
 )
 from log.file_system import DiskSpace, FileSystem, Lock, write_atomically
 from log.flushed_ends import FLUSHED_ENDS, FlushedEnds
-from log.log_config import INT64_MAX, LogConfig
+from log.log_config import LogConfig
 from log.partition_directory import (
     StrayPartition,
     find_stray,
@@ -158,6 +158,8 @@ class LogDirectory:
         self.high_watermarks, marks_are_sound = read_or_reset(self.checkpoints, HIGH_WATERMARKS)
         clean = self.was_clean and points_are_sound and starts_are_sound and marks_are_sound
         self.flushed_ends.read()
+        # Past it a high watermark counts what the page cache held, when that was enough.
+        flushed = recovery_points if points_are_sound else self.high_watermarks
         if not clean:
             # The names that a killed process left may not be durable yet, and records rely on them.
             self.file_system.sync_directory(self.path)
@@ -188,11 +190,7 @@ class LogDirectory:
                 config=config_of(key[0]),
                 recovery_point=recovery_points.get(key, 0),
                 log_start_offset=log_starts.get(key, 0),
-                # Past the recovery point it counts what the page cache held, when that was enough.
-                high_watermark=min(
-                    self.high_watermarks.get(key, 0),
-                    recovery_points.get(key, 0) if points_are_sound else INT64_MAX,
-                ),
+                high_watermark=min(self.high_watermarks.get(key, 0), flushed.get(key, 0)),
                 clean=clean,
                 now_ms=now_ms,
                 accept_damage=accept_damage,

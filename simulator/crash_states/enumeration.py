@@ -79,8 +79,8 @@ def enumerate_states(
         try:
             moments = record(workload, number)
         except Exception as error:  # noqa: BLE001
-            wrong = f"the workload itself: {type(error).__name__}: {error}"
-            tally.failures.append((StateName(workload, number, 0, 0), wrong))
+            finding = f"the workload itself: {type(error).__name__}: {error}"
+            tally.failures.append((StateName(workload, number, 0, 0), finding))
             if len(tally.failures) >= max_failures:
                 return tally
             continue
