@@ -52,6 +52,8 @@ class Ledger:
     group_losses: int = 0
     producers_left: int = 0
     """Workers that may still send records: a group that is to consume all waits for them."""
+    producer_ids: set[int] = field(default_factory=set)
+    """All that were given out."""
     _durable_ends: dict[Partition, int] = field(default_factory=dict)
 
     def promise(self, partition: Partition, *, is_flushed: bool, keeps: bool = True) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.workload.final import FinalReader
+from simulator.workload.idempotent import IdempotentProducer
 from simulator.workload.producers import PlainProducer
 from simulator.workload.worker import Worker
 
@@ -17,4 +18,8 @@ def draw_workers(world: World) -> list[Worker]:
     options = world.plan.options
     workers: list[Worker] = [FinalReader(world, "final")]
     workers += [PlainProducer(world, f"producer-{number}") for number in range(options.producers)]
+    workers += [
+        IdempotentProducer(world, f"idempotent-{number}")
+        for number in range(options.idempotent_producers)
+    ]
     return workers

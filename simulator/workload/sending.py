@@ -32,7 +32,9 @@ class Batch:
     data: bytearray
     values: list[bytes]
     since: Bounds
-    sequence: int = -1
+    sequence: int
+    life: int
+    """Of the broker, when it was made."""
 
 
 class Source:
@@ -84,7 +86,8 @@ class Source:
             sequence=sequence,
             compression=self._chance.choice(CODECS) if compressed else Compression.NONE,
         )
-        return Batch(partition, data, values, self._world.ledger.bounds(partition), sequence)
+        since = self._world.ledger.bounds(partition)
+        return Batch(partition, data, values, since, sequence, self._world.machine.lives)
 
     def acknowledged(self, batch: Batch, base_offset: int) -> None:
         """The broker has told where the batch is."""
