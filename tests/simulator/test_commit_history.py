@@ -107,6 +107,18 @@ def test_an_answer_that_comes_after_the_end_still_counts(commits):
     assert not told(commits, 2)
 
 
+def test_forgiven_commits_may_be_there_or_not_and_later_ones_must(commits):
+    acknowledge(commits, 5)
+    acknowledge(commits, 7)
+    commits.forgive()
+    assert told(commits, 5)
+    assert told(commits, 7)
+    assert told(commits, None)
+    acknowledge(commits, 8)
+    assert told(commits, 8)
+    assert not told(commits, 7)
+
+
 def test_registers_are_apart(commits):
     acknowledge(commits, 5)
     commits.fetched(commits.fetching("other", PLACE), None)

@@ -206,6 +206,13 @@ def test_what_was_promised_the_page_cache_only_is_forgiven_after_a_power_cut(his
     assert finish(history, b"a", b"d") == []
 
 
+def test_what_lay_past_an_offset_is_forgotten_and_what_lay_below_is_not(history):
+    history.polled("reader", PLACE, [(2, b"c")])
+    history.forget_from(PLACE, 1)
+    assert finish(history, b"a", b"c") == []
+    assert finish(history, b"c") == ["lost-write", "inconsistent-offsets"]
+
+
 def test_an_explanation_has_the_anomalies_and_what_happened(history):
     history.note("kill 1")
     text = history.explain([Anomaly("unseen", "c")])

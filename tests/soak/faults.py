@@ -44,7 +44,7 @@ def stop(chance: random.Random) -> Fault:
 
 
 def pause(chance: random.Random) -> Fault:
-    seconds = chance.uniform(0.2, 5.0)
+    seconds = chance.uniform(0.2, 9.0)
 
     def do(station: Station) -> None:
         station.pause()
