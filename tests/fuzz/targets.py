@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from tests.fuzz.target import Target
+from tests.fuzz.targets_cli import cli_targets
+from tests.fuzz.targets_config import config_targets
 from tests.fuzz.targets_disk import disk_targets
 from tests.fuzz.targets_kbroker import kbroker_targets
 from tests.fuzz.targets_log import log_targets
@@ -16,7 +18,14 @@ from tests.fuzz.targets_wire import wire_targets
 def all_targets() -> dict[str, Target]:
     """Made once: the messages alone are some hundreds."""
     found: dict[str, Target] = {}
-    for target in (*wire_targets(), *log_targets(), *kbroker_targets(), *disk_targets()):
+    for target in (
+        *wire_targets(),
+        *log_targets(),
+        *kbroker_targets(),
+        *config_targets(),
+        *cli_targets(),
+        *disk_targets(),
+    ):
         assert target.name not in found, target.name
         found[target.name] = target
     return found

@@ -1,8 +1,7 @@
-"""Targets above the log: frames, coordinators' records, metadata, configuration, lines of text."""
+"""Targets of the broker above its log: frames, coordinators' records, metadata."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import count
@@ -19,27 +18,15 @@ from coordinator.group.settings import GroupSettings
 from coordinator.group.shard import GroupShard
 from coordinator.group.subscription import subscribed_topics
 from coordinator.outcome import Moment
-from kbroker.cli.dump_files import Damage, is_known, read_small_file
 from kbroker.cli.group_listing import read_assignment
-from kbroker.cli.positions import parse_position
-from kbroker.cli.record_lines import LineError, read_json_line
 from kbroker.cluster import metadata_records as records
 from kbroker.cluster.keys import Keys
-from kbroker.config import sources
-from kbroker.config.broker_config import BrokerConfig
-from kbroker.config.client_metrics_config import client_metrics_config
-from kbroker.config.connection_values import parse_host_and_port, parse_overrides
-from kbroker.config.group_config import GroupConfig, group_config
-from kbroker.config.listeners import parse_listeners
-from kbroker.config.table import ConfigError, ConfigTable, render
-from kbroker.config.topic_config import TopicConfig, topic_config
-from kbroker.log_lines import parse_levels
 from kbroker.receive_buffer import FrameReader, FrameTooLarge, ReceiveMemory
 from tests.fuzz.messages import message_sample
 from tests.fuzz.mutation import Sample
 from tests.fuzz.target import Target, require
 from tests.fuzz.targets_log import lines
-from wire.errors import KafkaError, WireError
+from wire.errors import WireError
 from wire.messages.offset_records import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -60,8 +47,6 @@ def kbroker_targets() -> Iterator[Target]:
     )
     yield from coordinator_targets()
     yield from metadata_targets()
-    yield from config_targets()
-    yield from text_targets()
 
 
 # Frames.
@@ -363,225 +348,3 @@ def key_sample(chance: Random) -> Sample:
 def check_key(data: bytes) -> None:
     found = Keys("main").parse(data.decode())
     require(found is None or len(found.topic_id) in (0, 16), f"{found} has an odd id")
-
-
-# Configuration.
-
-PROPERTIES = b"""\
-# A broker.
-node.id=3
-listeners=PLAINTEXT://127.0.0.1:9092,INTERNAL://[::1]:9093
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT
-advertised.listeners = PLAINTEXT://broker.example:9092
-log.dirs=/tmp/a,\\
-  /tmp/b
-log.retention.hours:168
-max.connections.per.ip.overrides=127.0.0.1:5,[::1]:7
-controller.quorum.voters=1@localhost:9093
-compression.type=zstd
-log.cleaner.dedupe.buffer.size=134217728
-broker.rack=caf\\u00e9
-"""
-VALUES = {
-    "compression.type": "zstd",
-    "cleanup.policy": "compact,delete",
-    "retention.ms": "604800000",
-    "min.cleanable.dirty.ratio": "0.5",
-    "preallocate": "true",
-    "message.timestamp.type": "LogAppendTime",
-    "leader.replication.throttled.replicas": "0:1,1:2",
-    "consumer.session.timeout.ms": "45000",
-    "interval.ms": "1000",
-    "match": "client_software_name=apache-kafka-.*,client_id=a[b-c]{2,3}",
-    "metrics": "*",
-}
-DEFAULTS = BrokerConfig()
-
-
-def config_targets() -> Iterator[Target]:
-    yield Target(
-        "properties",
-        lambda chance: lines(PROPERTIES),
-        check_properties,
-        (sources.ConfigRefused,),
-        covers=(
-            "kbroker.config.sources.read_properties",
-            "kbroker.config.sources.resolve",
-            "kbroker.config.listeners.parse_listeners",
-        ),
-        weight=0.2,
-    )
-    yield Target(
-        "assignments",
-        lambda chance: lines(
-            f"{chance.choice(list(BrokerConfig.KEYS))}={chance.choice(list(VALUES.values()))}".encode()
-        ),
-        check_assignment,
-        (sources.ConfigRefused, UnicodeDecodeError),
-        covers=("kbroker.config.sources.read_assignment",),
-        weight=0.2,
-    )
-    yield Target(
-        "set_on_a_resource",
-        lambda chance: lines("=".join(chance.choice(list(VALUES.items()))).encode()),
-        check_settings,
-        (ConfigError, KafkaError, UnicodeDecodeError),
-        covers=(
-            "kbroker.config.client_metrics_config.client_metrics_config",
-            "kbroker.config.group_config.group_config",
-            "kbroker.config.topic_config.topic_config",
-        ),
-        weight=2,
-    )
-    yield Target(
-        "listeners",
-        lambda chance: lines(b"PLAINTEXT://127.0.0.1:9092,B://[::1]:9093;A:PLAINTEXT;B://h:1"),
-        check_listeners,
-        (ConfigError, UnicodeDecodeError),
-        covers=("kbroker.config.listeners.parse_listeners",),
-        weight=2,
-    )
-    yield Target(
-        "addresses",
-        lambda chance: lines(chance.choice((b"127.0.0.1:5,[::1]:7", b"[::1]:9090", b"h:1"))),
-        check_addresses,
-        (ValueError,),
-        covers=(
-            "kbroker.config.connection_values.parse_overrides",
-            "kbroker.config.connection_values.parse_host_and_port",
-        ),
-        weight=1,
-    )
-
-
-def check_properties(data: bytes) -> None:
-    settings = sources.read_properties("server.properties", data)
-    resolved = sources.resolve([settings])
-    require(isinstance(resolved.config, BrokerConfig), "no configuration")
-
-
-def check_assignment(data: bytes) -> None:
-    setting = sources.read_assignment(data.decode())
-    config = sources.resolve([[setting]]).config
-    key = BrokerConfig.find(setting.key)
-    if key is not None:
-        text = render(config.value(key.name))
-        again = sources.resolve([[sources.Setting(key.name, text or "", "test")]]).config
-        require(again.value(key.name) == config.value(key.name), f"{setting} is read as {text}")
-
-
-def check_settings(data: bytes) -> None:
-    """On whatever has such a key: a topic, a group, a subscription."""
-    name, _, text = data.decode().partition("=")
-    if TopicConfig.find(name) is not None:
-        same_again(topic_config(DEFAULTS, {name: text}), name)
-    elif GroupConfig.find(name) is not None:
-        same_again(group_config(DEFAULTS, {name: text}), name)
-    else:
-        client_metrics_config({name: text})
-
-
-def same_again(config: ConfigTable, name: str) -> None:
-    value = config.value(name)
-    again = type(config).KEYS[name].parse(render(value) or "")
-    require(again == value, f"{name} is {value!r}, and shown reads as {again!r}")
-
-
-def check_listeners(data: bytes) -> None:
-    texts = data.decode().split(";")
-    listeners, protocols, advertised = (*texts, "", "", "")[:3]
-    parse_listeners(
-        listeners=listeners.split(","),
-        advertised=advertised.split(",") if advertised else (),
-        protocol_map=protocols or "PLAINTEXT:PLAINTEXT,B:PLAINTEXT",
-        inter_broker_name=None,
-        controller_names=(),
-    )
-
-
-def check_addresses(data: bytes) -> None:
-    text = data.decode()
-    refusals = 0
-    for parse in (parse_overrides, parse_host_and_port):
-        try:
-            parse(text)
-        except ValueError:
-            refusals += 1
-    if refusals == 2:
-        raise ValueError
-
-
-# Lines of text.
-
-
-def text_targets() -> Iterator[Target]:
-    yield Target(
-        "json_line",
-        lambda chance: lines(chance.choice(JSON_LINES)),
-        lambda data: require(read_json_line(data) is not None, "nothing"),
-        (LineError,),
-        covers=("kbroker.cli.record_lines.read_json_line",),
-        weight=1.5,
-    )
-    yield Target(
-        "position",
-        lambda chance: lines(
-            chance.choice((b"beginning", b"-5", b"@1700000000000", b"2026-01-01T00:00:00+01:00"))
-        ),
-        lambda data: require(parse_position(data.decode()).number >= 0, "negative"),
-        (ValueError,),
-        covers=("kbroker.cli.positions.parse_position",),
-        weight=1,
-    )
-    yield Target(
-        "log_levels",
-        lambda chance: lines(b"info,kbroker.server=debug"),
-        lambda data: require(parse_levels(data.decode().split(",")), "nothing"),
-        (ValueError,),
-        covers=("kbroker.log_lines.parse_levels",),
-        weight=0.5,
-    )
-    yield Target(
-        "dumped_file",
-        dumped_sample,
-        check_dumped,
-        (Damage,),
-        covers=("kbroker.cli.dump_files.read_small_file",),
-        weight=2,
-    )
-
-
-JSON_LINES = (
-    json.dumps({"key": "k", "value": "v", "headers": [["h", None]], "partition": 0}).encode(),
-    json.dumps({"value": {"base64": "AAEC"}, "timestamp": 5, "topic": "t"}).encode(),
-)
-DUMPED = (
-    b"00000000000000000000.index",
-    b"00000000000000000005.timeindex",
-    b"00000000000000000005.txnindex",
-    b"00000000000000000005.snapshot",
-    b"replication-offset-checkpoint",
-    b"leader-epoch-checkpoint",
-    b"partition.metadata",
-    b"meta.properties",
-    b".kafka_cleanshutdown",
-)
-
-
-def dumped_sample(chance: Random) -> Sample:
-    """The name of a file, then what is in it."""
-    name = chance.choice(DUMPED)
-    body = chance.choice((bytes(48), b"0\n1\norders 0 5\n", b"0\n1\n0 0\n", chance.randbytes(34)))
-    inner = lines(body)
-    return Sample([bytes([len(name)]), name, *inner.pieces], "bd" + inner.kinds)
-
-
-def check_dumped(data: bytes) -> None:
-    end = 1 + data[0] if data else 1
-    try:
-        name = data[1:end].decode()
-    except UnicodeDecodeError:
-        return
-    if is_known(name) and "/" not in name:
-        for item in read_small_file(f"/nowhere/{name}", memoryview(data[end:])):
-            json.dumps(item.fields)
