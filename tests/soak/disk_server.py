@@ -13,11 +13,12 @@ import random
 import subprocess
 import sys
 import threading
+import traceback
 from typing import Any
 
 import mfusepy
 
-from tests.soak.disk_tree import DiskTree
+from tests.soak.disk_tree import DiskTree, no_news
 
 UNMOUNT_S = 20.0
 LAST_S = 5.0
@@ -96,15 +97,22 @@ class Server:
             change()
 
     def obey(self) -> None:
-        for line in sys.stdin:
-            command = json.loads(line)
-            do = command.pop("do")
-            self.say(done=getattr(self, f"do_{do}")(**command))
-        self.tree.release()
-        self.next_life.put(None)
-        self.unmount()
-        self.ended.wait(LAST_S)
-        os._exit(0)
+        """Until there are no more commands, or nobody reads the answers."""
+        try:
+            for line in sys.stdin:
+                command = json.loads(line)
+                do = command.pop("do")
+                self.say(done=getattr(self, f"do_{do}")(**command))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            self.tree.tell = no_news
+            self.tree.freeze()
+            self.tree.release()
+            self.next_life.put(None)
+            self.unmount()
+            self.ended.wait(LAST_S)
+            os._exit(0)
 
     def unmount(self) -> bool:
         command = ["fusermount3", "-u", "-z", self.mountpoint]
