@@ -71,6 +71,7 @@ class Broker:
         self.server: Server
         self.cluster_id = ""
         self._logs_are_sound = False
+        self._is_admitted = False
         self._storage_errno: int | None = None
 
     @property
@@ -219,6 +220,7 @@ class Broker:
             registration,
             is_lossy=lambda topic_id, _: self.replicas.is_lossy(topic_id, metadata.image),
         )
+        self._is_admitted = True
         if controller.epoch:
             # The last start may have been one with another min.insync.replicas.
             await controller.spread_min_isr(metadata.image)
@@ -388,6 +390,11 @@ class Broker:
         self.failure = self.failure or failure
         self.stopped.set()
 
+    @property
+    def _loss_is_told(self) -> bool:
+        """Whether a possible loss at the last stop, if any, is on record: by the admission."""
+        return self._is_admitted or (self._directory is not None and self._directory.was_clean)
+
     async def drain(self) -> None:
         """Answer what has taken effect, start nothing more."""
         if self._monitoring is not None:
@@ -407,8 +414,10 @@ class Broker:
         clean = False
         if hasattr(self, "replicas"):
             await self.replicas.settle()
-            # A start that found damage must not leave word that all is well.
-            clean = self.replicas.close(clean=self._logs_are_sound and not self.failure)
+            # A start that found damage must not leave word that all is well; nor one that has
+            # told no controller yet that the stop before it may have cost records.
+            clean = self._logs_are_sound and not self.failure and self._loss_is_told
+            clean = self.replicas.close(clean=clean)
         elif self._directory is not None:
             self._directory.close(clean=False, high_watermarks={})
         if self._store is not None:

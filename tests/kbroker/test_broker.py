@@ -8,6 +8,7 @@ import errno
 import pytest
 
 from kbroker.broker import Broker, StartError
+from kbroker.cluster.metadata_store import StoreUnavailableError
 from kbroker.tasks import TaskSupervisor
 from tests.kbroker.broker_harness import (
     Client,
@@ -74,6 +75,43 @@ def test_every_start_raises_the_leader_epochs() -> None:
     run(scenario)
 
 
+def test_a_start_that_ends_before_its_admission_does_not_hide_a_possible_loss(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The model's rule lossy-until-admitted: a stop in between leaves no word that all is well."""
+
+    async def scenario() -> None:
+        world = World()
+        async with running(world) as broker:
+            client = await broker.client()
+            await client.create("t", flush_messages="1000")
+            client.close()
+            world.file_system = broker.disk.crash(world.chance)
+        store, world.store = world.store, Unadmitting(world.store)
+        await refused(world)
+        assert "may lack acknowledged records" not in caplog.text
+        world.store = store
+        async with running(world):
+            assert "may lack acknowledged records" in caplog.text
+
+    run(scenario)
+
+
+class Unadmitting:
+    """A metadata store that is gone once a broker is to be admitted."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def transact(self, compares, then, otherwise=()):
+        if any("/p/" in str(each) or "/admit/" in str(each) for each in then):
+            raise StoreUnavailableError("the store is gone")
+        return await self._store.transact(compares, then, otherwise)
+
+
 def test_the_cluster_keeps_its_id() -> None:
     async def scenario() -> None:
         world = World()
@@ -94,6 +132,7 @@ async def refused(world: World, **settings: str) -> str:
         tasks = TaskSupervisor(group, on_fatal=broker.request_stop)
         with pytest.raises(StartError) as error:
             await broker.start(tasks)
+        await asyncio.sleep(0)  # so that every task has begun before it is cancelled
         tasks.cancel_all()
         await broker.stop()
     return str(error.value)
