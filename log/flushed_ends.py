@@ -72,6 +72,8 @@ class FlushedEnds:
         self._entries: dict[bytes, bytes] = {}
         self._file: File | None = None
         self._is_failing = False
+        self.max_bytes = MAX_BYTES
+        """Lower in simulation, where it is to happen."""
 
     def read(self) -> None:
         """Take over what the last owner left. A file that cannot be read says nothing."""
@@ -154,7 +156,7 @@ class FlushedEnds:
             if file is None:
                 file = self._file = self._open()
             size = file.size + len(data)
-            if size > MAX_BYTES and size > 4 * ENTRY_BYTES * len(self._entries):
+            if size > self.max_bytes and size > 4 * ENTRY_BYTES * len(self._entries):
                 file.truncate(0)
                 data = b"".join(self._entries.values())
             file.append(data)

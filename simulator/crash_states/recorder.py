@@ -100,6 +100,7 @@ class Recorder:
     def start(self) -> None:
         """Open what is there, as a broker does."""
         self.directory = open_directory(self.disk, self.promises, self.now_ms)
+        self.directory.flushed_ends.max_bytes = 0
         for key, log in self.directory.logs.items():
             found = tuple(batches_of(log))
             self._promise(

@@ -19,9 +19,9 @@ LARGE = replace(FLUSHED, segment_bytes=4000)
 
 
 def flush_rounds(world: Recorder) -> None:
-    """Several partitions, appends while a flush is under way."""
+    """Several partitions, appends while a flush is under way; the hint of their ends grows full."""
     world.create("a", 2)
-    for _ in range(3):
+    for _ in range(4):
         world.append(A, world.chance.randrange(1, 3))
         tickets = world.begin_flush(A, B)
         world.append(B)

@@ -8,7 +8,7 @@ from simulator.crash_states.enumeration import enumerate_states, record
 from simulator.crash_states.workloads import WORKLOADS
 
 REACHED = {
-    "flush_rounds": "append data/.kbroker_flushed_ends",
+    "flush_rounds": "truncate data/.kbroker_flushed_ends",
     "rolls": ".snapshot.tmp",
     "checkpoints": "flush data/recovery-point-offset-checkpoint.tmp",
     "transactions": ".txnindex",
