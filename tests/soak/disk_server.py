@@ -103,9 +103,9 @@ class Server:
                 command = json.loads(line)
                 do = command.pop("do")
                 self.say(done=getattr(self, f"do_{do}")(**command))
-        except BaseException:
-            traceback.print_exc()
         finally:
+            if sys.exc_info()[0] is not None:
+                traceback.print_exc()
             self.tree.tell = no_news
             self.tree.freeze()
             self.tree.release()
