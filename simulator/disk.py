@@ -304,7 +304,7 @@ class SimulatedDisk:
             elif fault.count is None or fault.count > 0:
                 if fault.count is not None:
                     fault.count -= 1
-                self._refused(operation, path)
+                self._refused("torn append" if fault.torn else operation, path)
                 raise error_of(fault.error_number, path, torn=fault.torn)
 
     def begin_change(self, operation: str, path: str, size: int = 0) -> None:

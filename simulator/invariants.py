@@ -63,6 +63,8 @@ class StateWatch:
 
     def look_now_and_then(self) -> None:
         """From now on, at random moments."""
+        if self._world.loop.is_ending:
+            return
         self.look()
         later_s = self._chance.uniform(*SECONDS_PER_LOOK)
         WORLD.run(self._world.loop.call_later, later_s, self.look_now_and_then)

@@ -75,11 +75,11 @@ class _Selector:
         self._loop.raise_failure()
         if timeout is None:
             raise SimulationStuckError("nothing is left to happen, and somebody waits")
-        if timeout > CREEP_S:
+        if timeout > self._loop.creep_s:
             self._loop.now += timeout
             self._steps = 0
         else:
-            self._loop.now += CREEP_S
+            self._loop.now += self._loop.creep_s
             self._steps += 1
             if self._steps > STEPS_AT_ONE_TIME:
                 raise SimulationStuckError(f"busy without end at {self._loop.now:.3f} s")
@@ -93,6 +93,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
         super().__init__()
         self.now = 0.0
         self.network: Connector | None = None
+        self.creep_s = CREEP_S
         self.executor_delay_s = (0.000_05, 0.005)
         self._chance = chance
         self._selector = _Selector(self)
@@ -107,7 +108,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
         return self.now
 
     def fail(self, error: Exception) -> None:
-        """End the run with this before the loop's next turn, whoever catches what. The first counts."""
+        """End the run with this before the loop's next turn, whoever catches what."""
         if self._failure is None and not self.is_ending:
             self._failure = error
 

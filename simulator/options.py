@@ -28,6 +28,10 @@ class Options:
     flush_messages: int
     """1: flushed durability; more: the page cache, which a power loss may take with what was
     answered."""
+    offsets_segment_bytes: int
+    """Of the partitions that groups are stored in."""
+    retention_check_ms: int
+    file_delete_delay_ms: int
     producers: int
     idempotent_producers: int
     readers: int
@@ -56,6 +60,9 @@ def draw_options(seed: int) -> Options:
         liveness_s=120.0,
         partitions=chance("partitions").randint(1, 4),
         flush_messages=1 if chance("flush_messages").random() < 0.85 else 1_000_000,
+        offsets_segment_bytes=chance("offsets_segment_bytes").choice([500, 3_000, 100_000_000]),
+        retention_check_ms=chance("retention_check_ms").choice([700, 5_000, 300_000]),
+        file_delete_delay_ms=chance("file_delete_delay_ms").choice([0, 3_000, 60_000]),
         producers=chance("producers").randint(0, 2),
         idempotent_producers=chance("idempotent_producers").randint(1, 3),
         readers=chance("readers").randint(0, 2),

@@ -53,6 +53,8 @@ AT: tuple[tuple[str, Operation, Operation, str], ...] = (
     ("amid the word of a clean stop", ("*", "*cleanshutdown.tmp"), ("*", "*"), "*"),
 )
 REFUSED = {
+    "room": "disk full",
+    "torn append": "torn append",
     "flush": "fsync failed",
     "append": "append refused",
     "read": "read refused",
@@ -68,6 +70,8 @@ class Probes:
     def __init__(self, world: World) -> None:
         self.world = world
         self.at_operation: Operation | None = None
+        self.half_open: list[Endpoint] = []
+        """The broker's sides of connections whose clients are gone without a word."""
         self._trace: deque[Operation] = deque(maxlen=TRACE_OPERATIONS)
         self._is_starting = False
         self._is_stopping = False
@@ -150,6 +154,7 @@ class Probes:
             "checkpoint under way": replicas._checkpointing._write is not None,
             "partitions being made": replicas.making_count > 0,
             "deletion not finished": bool(replicas._directory.deleted_directories),
+            "half-open at the end": any(each.is_open for each in self.half_open),
             "log start advanced": any(each.log.log_start_offset for each in partitions),
             "several segments": any(len(each.log.segments) > 1 for each in partitions),
         }
@@ -161,8 +166,6 @@ class Probes:
 
     def refused(self, operation: str, path: str) -> None:
         """An injected error is about to be raised."""
-        if operation == "room":
-            self.world.situations.saw("disk full")
         if operation in REFUSED:
             self.world.situations.saw(REFUSED[operation])
         if operation != "flush":
@@ -173,11 +176,18 @@ class Probes:
         if broker is not None and any(each._committed_waiters for each in broker.replicas):
             self.world.situations.saw("fsync failed with waiters")
 
-    def half_open_ended(self, endpoints: list[Endpoint]) -> None:
-        """Whoever wrote to a client that was gone has been told by its next life."""
-        for endpoint in endpoints:
-            if not endpoint.is_open and not endpoint.owner.is_dead:
+    # --- now and then ---
+
+    def look(self) -> None:
+        """At connections."""
+        for endpoint in self.half_open:
+            # Whoever writes to a client that is gone is told so by its next life.
+            if endpoint.was_reset and not endpoint.owner.is_dead:
                 self.world.situations.saw("half-open noticed")
+        self.half_open = [each for each in self.half_open if each.is_open]
+        for endpoint in self.world.network.connections(self.world.machine.host):
+            if endpoint.is_writer_paused:
+                self.world.situations.saw("slow reader")
 
 
 def _is_like(operation: Operation, pattern: Operation) -> bool:

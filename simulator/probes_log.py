@@ -21,6 +21,7 @@ LINES = (
     ("the indexes of %s are rebuilt", "index rebuilt"),
     ("was left clean but does not look so", "not as clean as said"),
     ("is damaged (%s) and removed", "snapshot damaged"),
+    ("every partition is checked from its start", "checkpoint damaged"),
     ("the leader epochs are read from the batches", "epochs from batches"),
     ("but only records up to", "log starts past its end"),
     ("The loss is accepted", "loss accepted"),

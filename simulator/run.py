@@ -97,6 +97,9 @@ def broker_settings(plan: Plan) -> dict[str, str]:
     return {
         "offsets.topic.num.partitions": "2",
         "log.flush.interval.messages": str(plan.options.flush_messages),
+        "offsets.topic.segment.bytes": str(plan.options.offsets_segment_bytes),
+        "log.retention.check.interval.ms": str(plan.options.retention_check_ms),
+        "log.segment.delete.delay.ms": str(plan.options.file_delete_delay_ms),
     }
 
 

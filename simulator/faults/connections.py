@@ -40,7 +40,7 @@ def half_open(nemesis: Nemesis, fault: Fault) -> None:
         client = endpoint.peer
         if client.is_open:
             client.vanish()
-            nemesis.half_open.append(endpoint)
+            nemesis.probes.half_open.append(endpoint)
             error = ConnectionAbortedError(103, "this machine was off")
             nemesis.world.network.call_soon_as(client.owner, client.protocol.connection_lost, error)
 
@@ -159,6 +159,6 @@ async def _die_waiting(nemesis: Nemesis, chance: random.Random) -> None:
         transport.write(FRAGMENTS[3])
     await asyncio.sleep(chance.uniform(0, 0.002))
     if transport.is_open:
-        nemesis.half_open.append(transport.peer)
+        nemesis.probes.half_open.append(transport.peer)
         transport.vanish()
         nemesis.world.situations.saw("client died with requests in flight")

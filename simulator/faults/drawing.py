@@ -27,7 +27,7 @@ WEIGHTS = {
     "disk full": 3,
     "slow disk": 3,
     "rotten cache": 3,
-    "rotten record": 1,
+    "rotten record": 3,
     "resets": 3,
     "half-open": 3,
     "partition": 2,
@@ -38,6 +38,8 @@ WEIGHTS = {
     "dying client": 2,
     "clock step": 3,
     "clock drift": 1,
+    "slow processor": 3,
+    "pause": 2,
     "metadata refused": 2,
     "metadata unknown": 2,
 }

@@ -40,6 +40,8 @@ KINDS: dict[str, Callable[[Nemesis, Fault], None]] = {
     "dying client": connections.dying_client,
     "clock step": surroundings.clock_step,
     "clock drift": surroundings.clock_drift,
+    "slow processor": surroundings.slow_processor,
+    "pause": surroundings.pause,
     "metadata refused": surroundings.metadata_refused,
     "metadata unknown": surroundings.metadata_unknown,
 }

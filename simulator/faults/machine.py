@@ -11,7 +11,7 @@ from simulator.faults.drawing import Fault
 if TYPE_CHECKING:
     from simulator.faults.nemesis import Nemesis
 
-TRAP_S = 30.0
+TRAP_S = 60.0
 """How long a trap waits for its operation."""
 
 TARGETS = (
@@ -50,6 +50,7 @@ TARGETS = (
 
 STARTING = (
     ("remove", "*cleanshutdown*"),
+    ("sync_directory", "/data"),
     ("truncate", "*"),
     ("truncate", "*.log"),
     ("append", "*.index"),
@@ -132,10 +133,7 @@ def power_loss_while_starting(nemesis: Nemesis, fault: Fault) -> None:
     )
     nemesis.pause_s = 0.05 + fault.strength
     nemesis.at_next_start(lambda: nemesis.set_trap(trap, 3.0))
-    if chance.random() < 0.7:
-        nemesis.crash()
-    else:
-        nemesis.kill()
+    chance.choice((nemesis.crash, nemesis.crash, nemesis.kill, nemesis.request_stop))()
 
 
 def power_loss_while_stopping(nemesis: Nemesis, fault: Fault) -> None:

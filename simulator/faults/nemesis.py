@@ -11,11 +11,12 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
+from simulator.faults import rot
 from simulator.faults.drawing import Fault
 from simulator.faults.kinds import KINDS
 from simulator.faults.machine import Trap
-from simulator.loop import CURRENT, Process
-from simulator.network import WORLD, Endpoint
+from simulator.loop import CREEP_S, CURRENT, Process
+from simulator.network import WORLD
 from simulator.world import InvariantError, World
 
 if TYPE_CHECKING:
@@ -34,14 +35,13 @@ class Nemesis:
     def __init__(self, world: World, probes: Probes, watch: StateWatch) -> None:
         self.world = world
         self.pause_s = 0.5
-        self.half_open: list[Endpoint] = []
-        """The broker's sides of connections whose clients are gone without a word."""
-        self._probes = probes
+        self.probes = probes
         self._watch = watch
         self._trap: Trap | None = None
-        self._trap_number = 0
         self._restart_at: float | None = None
         self._starting: asyncio.Task[bool] | None = None
+        self._rot: rot.Rot | None = None
+        self._accepts_loss = False
         self._before_start: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
         self._errors_before = 0
@@ -62,6 +62,7 @@ class Nemesis:
             await self._keep_running(until=fault.at_s)
             self.world.note(str(fault))
             self.world.counts[f"fault: {fault.kind}"] += 1
+            self.probes.look()
             KINDS[fault.kind](self, fault)
             self._watch.look()
         await self._keep_running(until=max(end, loop.now))
@@ -75,11 +76,12 @@ class Nemesis:
         """Disk, network and clock are well from now on, and a broker runs. InvariantError."""
         world = self.world
         self._trap = None
+        self.probes.look()
         world.network.heal()
         world.machine.disk.heal()
         world.machine.disk.capacity_bytes = None
         world.machine.metadata.fail_next = ""
-        self.quicken_disk()
+        self.quicken()
         for _ in range(STARTS_IN_A_ROW):
             await self._keep_running(until=world.loop.now + 30, serves=True)
             if self._serves:
@@ -103,7 +105,7 @@ class Nemesis:
         """As SIGTERM does."""
         broker = self.world.machine.broker
         if broker is not None:
-            self._probes.stopping()
+            self.probes.stopping()
             broker.request_stop()
 
     def set_trap(self, trap: Trap, wait_s: float) -> None:
@@ -127,23 +129,31 @@ class Nemesis:
         finally:
             CURRENT.reset(token)
 
-    def quicken_disk(self) -> None:
+    def quicken(self) -> None:
         self.world.loop.executor_delay_s = EXECUTOR_DELAY_S
+        self.world.loop.creep_s = CREEP_S
         if self.world.machine.flusher is not None:
             self.world.machine.flusher.delay_s = FLUSH_DELAY_S
 
     def rot_record(self, chance: random.Random) -> None:
-        """Filled in by `rot`."""
+        """A bit of a record changes before the next start, which has to refuse then."""
+        found = rot.choose(self.world, chance)
+        if found is None or self._rot is not None:
+            return
+        self._rot = found
+        self._accepts_loss = chance.random() < 0.5
+        self.at_next_start(lambda: rot.apply(self.world, found, chance))
+        self.kill()
 
     # --- the broker's lives ---
 
     def _observe(self, operation: str, path: str, size: int) -> None:
-        self._probes.operation(operation, path, size)
+        self.probes.operation(operation, path, size)
         trap = self._trap
         if trap is not None and trap.takes(operation, path):
             self._trap = None
             self.world.note(f"{trap.how} at {operation} {path}")
-            self._probes.at_operation = (operation, path)
+            self.probes.at_operation = (operation, path)
             (self.crash if trap.how == "power lost" else self.kill)()
 
     def _remove_trap(self, trap: Trap) -> None:
@@ -160,7 +170,7 @@ class Nemesis:
         world.note(f"{machine.process.name} has stopped {machine.failure}")
         if machine.failure and not self._is_explained:
             world.loop.fail(InvariantError(f"the broker went down: {machine.failure}"))
-        self._probes.ended(by_itself=bool(machine.failure))
+        self.probes.ended(by_itself=bool(machine.failure))
 
     @property
     def _is_explained(self) -> bool:
@@ -204,7 +214,7 @@ class Nemesis:
             action()
         self._errors_before = machine.disk.injected_errors
         self._metadata_failures = 0
-        self._probes.starting()
+        self.probes.starting()
         self._starting = asyncio.create_task(machine.start(), name="start")
         self._starting.add_done_callback(lambda _: self._changed.set())
 
@@ -215,13 +225,28 @@ class Nemesis:
         self._starting = None
         machine = self.world.machine
         if starting.result():
+            if self._rot is not None:
+                raise rot.unnoticed(self._rot)
+            machine.settings.pop("kbroker.accept.damaged.logs", None)
             self.world.note(f"{machine.process.name} serves")
-            self._probes.started()
+            self.probes.started()
             return
         self.world.note(f"{machine.process.name}: {machine.failure or 'died while starting'}")
         if machine.process.is_dead:
+            return
+        if self._rot is not None and self._rot.explains(machine.failure):
+            self._take_way_out(self._rot)
             return
         if not self._is_explained:
             raise InvariantError(f"the broker does not start: {machine.failure}")
         self.world.situations.saw("start refused by the disk")
         machine.disk.heal()
+
+    def _take_way_out(self, found: rot.Rot) -> None:
+        """As the refusal says: the file from a copy, or without the records."""
+        self.world.situations.saw("damage refused")
+        self._rot = None
+        if self._accepts_loss:
+            rot.accept_loss(self.world, found)
+        else:
+            rot.restore(self.world, found)

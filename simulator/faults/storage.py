@@ -19,13 +19,26 @@ if TYPE_CHECKING:
 
 REFUSED_S = 20.0
 """How long an injected error waits for its operation."""
-CACHES = (".index", ".timeindex", ".snapshot")
+CACHES = {
+    ".index": "index rotted",
+    ".timeindex": "index rotted",
+    ".snapshot": "snapshot rotted",
+    "leader-epoch-checkpoint": "checkpoint rotted",
+    "recovery-point-offset-checkpoint": "checkpoint rotted",
+    "replication-offset-checkpoint": "checkpoint rotted",
+}
+"""How a path ends -> the situation."""
 
 
 def failed_fsync(nemesis: Nemesis, fault: Fault) -> None:
     """One fsync fails, and what it was to write is forgotten."""
-    pattern = nemesis.chance_of(fault).choice(("*", "*.log", "*.log", "*.tmp", "*index"))
-    _fail(nemesis, fault, "flush", pattern)
+    chance = nemesis.chance_of(fault)
+    pattern = chance.choice(("*", "*.log", "*.log", "*.tmp", "*index"))
+    if chance.random() < 0.3:
+        nemesis.at_next_start(lambda: _fail(nemesis, fault, "flush", pattern))
+        nemesis.kill()
+    else:
+        _fail(nemesis, fault, "flush", pattern)
 
 
 def append_refused(nemesis: Nemesis, fault: Fault) -> None:
@@ -95,7 +108,7 @@ def slow_disk(nemesis: Nemesis, fault: Fault) -> None:
     world.loop.executor_delay_s = slowness
     if world.machine.flusher is not None:
         world.machine.flusher.delay_s = slowness
-    nemesis.later(1 + 10 * fault.strength, nemesis.quicken_disk)
+    nemesis.later(1 + 10 * fault.strength, nemesis.quicken)
 
 
 def rotten_cache(nemesis: Nemesis, fault: Fault) -> None:
@@ -109,15 +122,12 @@ def rotten_cache(nemesis: Nemesis, fault: Fault) -> None:
 def _rot(nemesis: Nemesis, chance: random.Random, share: float) -> None:
     disk = nemesis.world.machine.disk
     for path in files_below(disk, DATA):
-        if path.endswith(CACHES) and chance.random() < max(share, 0.2):
+        situation = next((CACHES[end] for end in CACHES if path.endswith(end)), "")
+        if situation and chance.random() < max(share, 0.2):
             size = disk.status(path).size
-            if not size:
-                continue
-            kind = path.rpartition(".")[2]
-            nemesis.world.situations.saw(
-                "snapshot rotted" if kind == "snapshot" else "index rotted"
-            )
-            _spoil(disk, chance, path, size)
+            if size:
+                nemesis.world.situations.saw(situation)
+                _spoil(disk, chance, path, size)
 
 
 def _spoil(disk: SimulatedDisk, chance: random.Random, path: str, size: int) -> None:
@@ -140,8 +150,7 @@ def rotten_record(nemesis: Nemesis, fault: Fault) -> None:
     """A bit of a record that was acknowledged is another one: this must not go unnoticed."""
     chance = nemesis.chance_of(fault)
     nemesis.pause_s = 0.05 + fault.strength
-    nemesis.at_next_start(lambda: nemesis.rot_record(chance))
-    nemesis.kill()
+    nemesis.rot_record(chance)
 
 
 def files_below(disk: SimulatedDisk, path: str) -> list[str]:

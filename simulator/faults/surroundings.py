@@ -1,4 +1,4 @@
-"""The wall clock lies, and the metadata store refuses."""
+"""The wall clock lies, the processor is slow, and the metadata store refuses."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ def clock_step(nemesis: Nemesis, fault: Fault) -> None:
 def clock_drift(nemesis: Nemesis, fault: Fault) -> None:
     """It goes up to a tenth too fast or too slow from now on."""
     nemesis.world.machine.clock.set_drift(0.2 * (fault.strength - 0.5))
+
+
+def slow_processor(nemesis: Nemesis, fault: Fault) -> None:
+    """Each turn of everybody's loop takes long for a while."""
+    nemesis.world.loop.creep_s = 0.002 + 0.1 * fault.strength
+    nemesis.later(2 + 8 * fault.strength, nemesis.quicken)
+    if nemesis.chance_of(fault).random() < 0.5:
+        nemesis.kill()
+
+
+def pause(nemesis: Nemesis, fault: Fault) -> None:
+    """Nobody gets a turn for a while, and timers come late."""
+    nemesis.world.loop.now += 0.1 + 20 * fault.strength**2
 
 
 def metadata_refused(nemesis: Nemesis, fault: Fault) -> None:
