@@ -74,6 +74,15 @@ class WireClient(asyncio.Protocol):
         # Requests hold no parts of files.
         self._transport.write(b"".join(each for each in parts if not isinstance(each, FileSlice)))
 
+    def pause_taking(self) -> None:
+        """Take no bytes from now on: what is sent here waits, at last in the broker."""
+        if self.is_open:
+            self._transport.pause_reading()
+
+    def resume_taking(self) -> None:
+        if self.is_open:
+            self._transport.resume_reading()
+
     def close(self) -> None:
         """Give up: nobody waits for an answer any more."""
         if self.is_open:

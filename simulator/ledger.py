@@ -75,6 +75,21 @@ class Ledger:
             promise.high_watermark = max(promise.high_watermark, offset + 1)
             self.history.acknowledged(value, offset)
 
+    def polled(
+        self,
+        reader: str,
+        partition: Partition,
+        records: list[tuple[int, bytes]],
+        since: Bounds,
+        *,
+        group: str | None = None,
+    ) -> None:
+        """A reader was shown these. What was asked for before a loss says nothing after it."""
+        if since.losses == self.promises[partition].losses:
+            self.history.polled(reader, partition, records, group=group)
+        else:
+            self.history.positioned(reader, partition)
+
     def saw_log_start(self, partition: Partition, log_start: int, since: Bounds) -> None:
         """It only advances, and no further than somebody asked for."""
         promise = self.promises[partition]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from simulator.workload.final import FinalReader
 from simulator.workload.idempotent import IdempotentProducer
 from simulator.workload.producers import PlainProducer
+from simulator.workload.readers import Reader
 from simulator.workload.worker import Worker
 
 if TYPE_CHECKING:
@@ -22,4 +23,5 @@ def draw_workers(world: World) -> list[Worker]:
         IdempotentProducer(world, f"idempotent-{number}")
         for number in range(options.idempotent_producers)
     ]
+    workers += [Reader(world, f"reader-{number}") for number in range(options.readers)]
     return workers
