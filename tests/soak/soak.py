@@ -190,6 +190,8 @@ def _make_trouble(
             progress(scene.progress())
             time.sleep(0.25)
         station.check()
+        if scene.broken:
+            raise SoakError("; ".join(scene.broken))
         fault = next(faults)
         scene.note(fault.words)
         fault.do(station)
