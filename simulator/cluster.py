@@ -27,8 +27,8 @@ from simulator.network import WORLD, Network
 
 PORT = 9092
 DATA = "/data"
-UNWINDING_S = 0.000_1
-"""What the tasks of a dead process get to end in."""
+UNWINDING_TURNS = 50
+"""Of the loop, which the tasks of a dead process get to end in."""
 
 
 class Account(Protocol):
@@ -107,6 +107,7 @@ class Machine:
         self.process = Process(f"broker-{self.node_id}.{self.lives}", self.host)
         self._network.power_on(self.host)
         self.disk.now_ms = self.clock.now_ms()
+        self.disk.open_files.clear()  # a process leaves none open, however it ended
         self._stop = asyncio.Event()
         ready: asyncio.Future[bool] = self._loop.create_future()
         token = CURRENT.set(self.process)
@@ -161,7 +162,13 @@ class Machine:
             running.cancel()
             self.ended_lives.append(running)
         # Its tasks unwind, into a dead disk; what is still planned after that never happens.
-        WORLD.run(self._loop.call_later, UNWINDING_S, self._loop.end_process, self.process)
+        self._end_process(self.process, UNWINDING_TURNS)
+
+    def _end_process(self, process: Process, turns: int) -> None:
+        if turns:
+            WORLD.run(self._loop.call_soon, self._end_process, process, turns - 1)
+        else:
+            self._loop.end_process(process)
 
     async def _live(self, ready: asyncio.Future[bool]) -> None:
         """One life of the broker, as `kbroker.process` leads it."""
