@@ -69,6 +69,7 @@ def accepts(
         possible = dict.fromkeys(each for each in after if _looks_like(each, seen))
         if not possible:
             return index
+        _demand_few(possible)
     return None
 
 
@@ -107,9 +108,13 @@ def _with_unseen(
             if label.action in unseen and after not in reached:
                 reached[after] = None
                 queue.append(after)
-        if len(reached) > MOST_POSSIBLE:
-            raise TooLittleSeenError(f"more than {MOST_POSSIBLE} states are possible")
+        _demand_few(reached)
     return reached
+
+
+def _demand_few(possible: dict[State, None]) -> None:
+    if len(possible) > MOST_POSSIBLE:
+        raise TooLittleSeenError(f"more than {MOST_POSSIBLE} states are possible")
 
 
 def _explained(state: State, label: Label | None, rules: Rules) -> Iterator[State]:

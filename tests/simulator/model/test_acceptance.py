@@ -43,7 +43,7 @@ def test_a_walk_is_accepted_however_much_of_it_was_seen(seed: int) -> None:
     trace = trace_of(seed)
     assert accepts(trace) is None
     assert accepts(without_states(trace)) is None
-    assert accepts(without_labels(trace[:12])) is None
+    assert accepts(without_labels(trace[:8])) is None
     without_arguments = [
         seen._replace(label=seen.label._replace(argument=-1)) for seen in trace if seen.label
     ]
@@ -130,6 +130,8 @@ def test_a_trace_that_says_too_little_is_not_judged(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(acceptance, "MOST_POSSIBLE", 5)
     with pytest.raises(TooLittleSeenError):
         accepts([Seen()] * 3, unseen=frozenset({"append", "flush", "fetch"}))
+    with pytest.raises(TooLittleSeenError):
+        accepts([Seen()] * 3)
 
 
 def test_seen_values_are_values() -> None:
