@@ -8,6 +8,7 @@ after     what is on the broker is compared with what everybody was told
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 import traceback
@@ -28,6 +29,8 @@ from simulator.workload import Worker, draw_workers
 from simulator.world import InvariantError, Phase, World
 
 EVENTS_SHOWN = 400
+UNWINDING_S = 10.0
+"""What tasks get to end in once the run is over; some wait for what no longer comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,8 @@ def _end(loop: SimulatedLoop) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        with contextlib.suppress(SimulationStuckError):  # somebody does not let go
+            loop.run_until_complete(asyncio.wait(tasks, timeout=UNWINDING_S))
     asyncio.set_event_loop(None)
     loop.close()
 
