@@ -17,7 +17,14 @@ from log.leader_epochs import LeaderEpochs
 from log.loading import load_segments
 from log.log_config import LogConfig
 from log.producer_state import ProducerState
-from log.recovery import Recovery, check_end, recover, restore_producers, trusted_end
+from log.recovery import (
+    LogDamagedError,
+    Recovery,
+    check_end,
+    recover,
+    restore_producers,
+    trusted_end,
+)
 from log.segment import ASIDE_SUFFIX
 from log.segments import Segments
 
@@ -56,7 +63,9 @@ def open_log(
     is_new = len(segments) == 0
     if is_new:
         segments.create(log_start_offset, now_ms=now_ms)
-    leader_epochs, epochs_are_sound = _load_epochs(file_system, directory, names)
+    leader_epochs, epochs_are_sound = _load_epochs(
+        file_system, directory, names, has_records=segments.size_bytes > 0
+    )
     recovery = Recovery(
         file_system=file_system,
         directory=directory,
@@ -73,6 +82,7 @@ def open_log(
         now_ms=now_ms,
         flushed_end=flushed_end,
     )
+    _check_start(recovery, clean=clean and epochs_are_sound)
     end_offset = trusted_end(recovery) if clean and epochs_are_sound else None
     is_trusted = end_offset is not None
     if end_offset is None:
@@ -104,6 +114,29 @@ def open_log(
     )
 
 
+def _check_start(recovery: Recovery, *, clean: bool) -> None:
+    """Refuse if records at the start are missing: the history of epochs begins where the log does.
+
+    After a crash it may lag behind what retention took: that is worth an error line.
+    """
+    first = recovery.segments.first
+    entries = recovery.leader_epochs.entries
+    if not entries or entries[0].start_offset >= recovery.log_start_offset:
+        return
+    if first.base_offset < recovery.log_start_offset:
+        return  # where the log starts was said by its checkpoint
+    text = (
+        f"{recovery.name} began at offset {entries[0].start_offset}, but the first file in "
+        f"{recovery.directory} is {first.name}"
+    )
+    if clean and not recovery.accept_damage:
+        raise LogDamagedError(
+            f"{text}. Restore the files before it from a copy, or accept that their records are "
+            "lost; no record was touched"
+        )
+    logger.error("%s: the records before it are gone", text)
+
+
 def _start_behind(recovery: Recovery, end_offset: int) -> None:
     """Begin at the checkpointed log start, although all that was found ends before it.
 
@@ -128,10 +161,12 @@ def _start_behind(recovery: Recovery, end_offset: int) -> None:
 
 
 def _load_epochs(
-    file_system: FileSystem, directory: str, names: list[str]
+    file_system: FileSystem, directory: str, names: list[str], *, has_records: bool
 ) -> tuple[LeaderEpochs, bool]:
     if LEADER_EPOCHS not in names:
-        return LeaderEpochs(), True
+        if has_records:
+            logger.warning("%s is missing in %s: it is made anew", LEADER_EPOCHS, directory)
+        return LeaderEpochs(), not has_records
     try:
         return LeaderEpochs.load(file_system, directory), True
     except CheckpointError as error:

@@ -130,3 +130,16 @@ def test_what_a_failed_fsync_left_in_the_page_cache_is_not_believed_by_the_next_
     served = log.recovery_point
     home.disk = home.disk.crash(random.Random(1))
     assert home.open(clean=False).log_end_offset == served == 1
+
+
+def test_a_missing_epoch_file_is_made_again_from_the_batches() -> None:
+    """Without it, whoever asks where an epoch ended would be told that there was none."""
+    home = LogOnDisk()
+    log = home.open()
+    for home.leader_epoch in (1, 4):
+        home.append(log, b"a", b"b")
+    log.close()
+    home.checkpoint(log)
+    home.disk.remove(f"{DIRECTORY}/leader-epoch-checkpoint")
+    log = home.open(clean=True)
+    assert log.leader_epochs.entries == [(1, 0), (4, 2)]
