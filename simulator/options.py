@@ -60,7 +60,7 @@ def draw_options(seed: int) -> Options:
         liveness_s=120.0,
         partitions=chance("partitions").randint(1, 4),
         flush_messages=1 if chance("flush_messages").random() < 0.85 else 1_000_000,
-        offsets_segment_bytes=chance("offsets_segment_bytes").choice([500, 3_000, 100_000_000]),
+        offsets_segment_bytes=chance("offsets_segment_bytes").choice([1 << 20, 100_000_000]),
         retention_check_ms=chance("retention_check_ms").choice([700, 5_000, 300_000]),
         file_delete_delay_ms=chance("file_delete_delay_ms").choice([0, 3_000, 60_000]),
         producers=chance("producers").randint(0, 2),
