@@ -20,7 +20,8 @@ class TaskSupervisor:
     def __init__(self, group: asyncio.TaskGroup, on_fatal: Callable[[str], None]) -> None:
         self._group = group
         self._on_fatal = on_fatal
-        self._tasks: set[asyncio.Task[None]] = set()
+        # A dict for its order: in a simulation even who is asked first must be no chance.
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     def spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Run `work`, whose failure concerns nobody else."""
@@ -39,8 +40,8 @@ class TaskSupervisor:
         self, work: Coroutine[None, None, None], name: str, *, essential: bool
     ) -> asyncio.Task[None]:
         task = self._group.create_task(self._guard(work, name, essential=essential), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
     async def _guard(

@@ -267,5 +267,5 @@ def _assert_keys_written_once(operations: Sequence[Operation]) -> None:
         elif isinstance(operation, DeletePrefix):
             prefixes.append(operation.prefix)
     for prefix in prefixes:
-        overlaps = [key for key in written if key.startswith(prefix)]
+        overlaps = sorted(key for key in written if key.startswith(prefix))
         assert not overlaps, f"{overlaps} are written, and deleted with {prefix}"
