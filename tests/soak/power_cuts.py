@@ -34,9 +34,20 @@ from tests.process.load import (
     finish,
     producers,
 )
-from tests.process.raw_client import Disconnected, RawClient, create_topic_request
+from tests.process.raw_client import (
+    PRODUCE_VERSION,
+    Disconnected,
+    RawClient,
+    batch,
+    create_topic_request,
+    delete_topic_request,
+    produce_request,
+)
 from tests.soak.failing_disk import FailingDisk
+from wire.errors import ErrorCode
 from wire.messages.create_topics import CreateTopicsResponse
+from wire.messages.delete_topics import DeleteTopicsResponse
+from wire.messages.produce import ProduceResponse
 
 PARTITIONS = 2
 CUTS_OF_A_MACHINE = 10
@@ -52,6 +63,7 @@ SETTINGS = (
 )
 ARGUMENTS = [word for setting in SETTINGS for word in ("--set", setting)]
 CREATE_VERSION = 7
+DELETE_VERSION = 6
 
 
 @dataclass
@@ -65,6 +77,7 @@ class Figures:
     acknowledged: int = 0
     commits: int = 0
     topics: int = 0
+    deleted_topics: int = 0
     records_read: int = 0
 
 
@@ -82,7 +95,9 @@ class Machine:
     settings: tuple[str, ...] = ()
     history: History = field(default_factory=History)
     topics: dict[str, bytes] = field(default_factory=dict)
-    """Those whose creation was acknowledged, with their ids."""
+    """Those whose creation was acknowledged, with their ids; each has a record or is to have it."""
+    deleted: list[str] = field(default_factory=list)
+    """Those whose deletion was acknowledged."""
 
     def __post_init__(self) -> None:
         self.members: list[Member] = [
@@ -137,15 +152,15 @@ class Machine:
                 self.figures.cuts_with_a_slow_disk += 1
             topic = f"topic-{number}"
             self.disk.freeze_after(after)
-            self._work(broker, topic, make_topic=self.chance.random() < 0.3)
+            self._work(broker, topic, with_topics=self.chance.random() < 0.7)
             self._lose_power(broker)
             late = drain(self.members)
             self.figures.acknowledged += late
         slow = f", an fsync takes {slow_s} s" if slow_s else ""
         self.history.note(f"cut {number + 1}: after {after} changes{slow}; {late} came late")
 
-    def _work(self, broker: BrokerProcess, topic: str, *, make_topic: bool) -> None:
-        """Until the disk is frozen. A topic is made on the way, and may come to be or not."""
+    def _work(self, broker: BrokerProcess, topic: str, *, with_topics: bool) -> None:
+        """Until the disk is frozen."""
         deadline = time.monotonic() + LIFE_S
         by_descriptor = {member.client.fileno(): member for member in self.members}
         for member in self.members:
@@ -160,21 +175,53 @@ class Machine:
                 acknowledged = sum(member.take(frame) for frame in member.client.read_frames())
                 self.figures.acknowledged += acknowledged
                 member.send_more()
-                if acknowledged and make_topic:
-                    make_topic = False
-                    self._make_topic(broker, topic)
+                if acknowledged and with_topics:
+                    with_topics = False
+                    self._change_topics(broker, topic)
 
-    def _make_topic(self, broker: BrokerProcess, name: str) -> None:
+    def _change_topics(self, broker: BrokerProcess, name: str) -> None:
+        """Make one with a record in it, or delete one; either may be cut off at any point."""
         with RawClient(broker.address) as client:
+            if self.topics and self.chance.random() < 0.4:
+                self._delete_topic(client, min(self.topics))
+                return
             client.send(create_topic_request(name), CREATE_VERSION)
-            while not self.disk.check_frozen():
-                readable, _, _ = select.select([client, self.disk], [], [], 1.0)
-                for frame in client.read_frames() if client in readable else ():
-                    response = client.decode(CreateTopicsResponse, CREATE_VERSION, frame)
-                    assert response.topics[0].error_code == 0, response
-                    self.topics[name] = response.topics[0].topic_id
-                    self.figures.topics += 1
-                    return
+            frame = self._answer(client)
+            if frame is None:
+                return
+            created = client.decode(CreateTopicsResponse, CREATE_VERSION, frame).topics[0]
+            assert created.error_code == 0, created
+            self.topics[name] = created.topic_id
+            self.figures.topics += 1
+            value = f"{name}/0/0".encode()
+            self.history.sent(value, producer=name, partition=(name, 0))
+            client.send(produce_request(name, 0, batch(value)), PRODUCE_VERSION)
+            frame = self._answer(client)
+            if frame is not None:
+                produced = client.decode(ProduceResponse, PRODUCE_VERSION, frame).responses[0]
+                answer = produced.partition_responses[0]
+                assert answer.error_code == 0, answer
+                self.history.acknowledged(value, answer.base_offset)
+
+    def _delete_topic(self, client: RawClient, name: str) -> None:
+        del self.topics[name]
+        self.history.finals.pop((name, 0), None)
+        client.send(delete_topic_request(name), DELETE_VERSION)
+        frame = self._answer(client)
+        if frame is not None:
+            (answer,) = client.decode(DeleteTopicsResponse, DELETE_VERSION, frame).responses
+            assert answer.error_code == 0, answer
+            self.deleted.append(name)
+            self.figures.deleted_topics += 1
+
+    def _answer(self, client: RawClient) -> bytes | None:
+        """The next answer; None if the power goes before it."""
+        while not self.disk.check_frozen():
+            readable, _, _ = select.select([client, self.disk], [], [], 1.0)
+            frames = client.read_frames() if client in readable else []
+            if frames:
+                return frames[0]
+        return None
 
     def _lose_power(self, broker: BrokerProcess) -> None:
         """The process first: whatever it still does reaches the frozen disk no more."""
@@ -220,6 +267,11 @@ class Machine:
                 (found,) = client.metadata(name).topics
                 if found.error_code != 0 or found.topic_id != topic_id:
                     raise CutError(f"topic {name} was made, and is not there: {found}")
+                self.history.read_whole((name, 0), client.read_all(name, 0))
+            for name in self.deleted:
+                (found,) = client.metadata(name).topics
+                if found.error_code != ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+                    raise CutError(f"topic {name} was deleted, and is there: {found}")
         anomalies = self.history.check()
         if anomalies:
             raise CutError(self.history.explain(anomalies))
