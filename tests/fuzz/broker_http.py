@@ -7,8 +7,7 @@ import socket
 from contextlib import closing, suppress
 from random import Random
 
-from tests.fuzz.mutation import Sample, mutated
-from tests.fuzz.targets_log import lines
+from tests.fuzz.mutation import Sample, lines, mutated
 
 TIMEOUT_S = 60.0
 PLACE = re.compile(r"http +http://([0-9.]+):(\d+)/metrics")

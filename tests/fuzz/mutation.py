@@ -36,6 +36,20 @@ def plain(data: bytes) -> Sample:
     return Sample([data], "d")
 
 
+def lines(text: bytes) -> Sample:
+    """Words and separators as pieces."""
+    pieces: list[bytes] = []
+    word = b""
+    for number in text:
+        letter = bytes([number])
+        if letter.isalnum() or letter in b"_-.":
+            word += letter
+        else:
+            pieces += [word, letter]
+            word = b""
+    return Sample([*pieces, word], "d" * (len(pieces) + 1))
+
+
 VARINTS = (
     b"\x00",
     b"\x01",

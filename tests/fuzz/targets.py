@@ -9,6 +9,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.targets_cli import cli_targets
 from tests.fuzz.targets_config import config_targets
 from tests.fuzz.targets_disk import disk_targets
+from tests.fuzz.targets_files import file_targets
 from tests.fuzz.targets_kbroker import kbroker_targets
 from tests.fuzz.targets_log import log_targets
 from tests.fuzz.targets_wire import wire_targets
@@ -21,6 +22,7 @@ def all_targets() -> dict[str, Target]:
     for target in (
         *wire_targets(),
         *log_targets(),
+        *file_targets(),
         *kbroker_targets(),
         *config_targets(),
         *cli_targets(),

@@ -14,10 +14,9 @@ from kbroker.cli.record_lines import LineError, read_json_line
 from kbroker.log_lines import parse_levels
 from tests.fuzz.batches import NOW, batches_sample, repaired
 from tests.fuzz.messages import message_sample
-from tests.fuzz.mutation import Sample
+from tests.fuzz.mutation import Sample, lines
 from tests.fuzz.target import Target, require
 from tests.fuzz.targets_kbroker import PAIRS
-from tests.fuzz.targets_log import lines
 from wire.records.batch import build_batch
 from wire.records.record import Record
 

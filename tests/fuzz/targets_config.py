@@ -12,8 +12,8 @@ from kbroker.config.group_config import GroupConfig, group_config
 from kbroker.config.listeners import parse_listeners
 from kbroker.config.table import ConfigError, ConfigTable, render
 from kbroker.config.topic_config import TopicConfig, topic_config
+from tests.fuzz.mutation import lines
 from tests.fuzz.target import Target, require
-from tests.fuzz.targets_log import lines
 from wire.errors import KafkaError
 
 PROPERTIES = b"""\

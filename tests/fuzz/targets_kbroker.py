@@ -23,9 +23,8 @@ from kbroker.cluster import metadata_records as records
 from kbroker.cluster.keys import Keys
 from kbroker.receive_buffer import FrameReader, FrameTooLarge, ReceiveMemory
 from tests.fuzz.messages import message_sample
-from tests.fuzz.mutation import Sample
+from tests.fuzz.mutation import Sample, lines
 from tests.fuzz.target import Target, require
-from tests.fuzz.targets_log import lines
 from wire.errors import WireError
 from wire.messages.offset_records import (
     GroupMetadataKey,
