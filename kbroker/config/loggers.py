@@ -75,7 +75,7 @@ def _no_such_operation(operation: int) -> str:
 def _loggers() -> dict[str, logging.Logger]:
     made = logging.Logger.manager.loggerDict
     names = {name for name in made if name.split(".")[0] in PACKAGES} | set(PACKAGES)
-    return {ROOT: logging.getLogger(), **{name: logging.getLogger(name) for name in names}}
+    return {ROOT: logging.getLogger(), **{name: logging.getLogger(name) for name in sorted(names)}}
 
 
 def _level_name(logger: logging.Logger) -> str:

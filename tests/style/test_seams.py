@@ -22,10 +22,12 @@ IMPORTS = {
         "kbroker/cluster/sqlite.py",
         "kbroker/cluster/memory_store.py",
         "kbroker/replication/replica_manager.py",  # closing the logs, when nothing else runs
+        "simulator/metadata_store.py",  # the type of what a journal has none of
     },
     "multiprocessing": set(),
     "subprocess": set(),
-    "socket": {"kbroker/cli/health.py"},
+    # In the loop for the names of constants that getaddrinfo answers with.
+    "socket": {"kbroker/cli/health.py", "simulator/loop.py"},
     "ssl": set(),
     "sqlite3": {"kbroker/cluster/sqlite.py"},
     "fcntl": {"log/file_system.py"},
@@ -46,8 +48,51 @@ CALLS = {
     "os.fdatasync": {"log/file_system.py"},
     "datetime.now": set(),
 }
+# Of the simulator only what starts runs and tells of them knows the real world; runs, and all that
+# is in them, know none of it.
+AROUND_RUNS = {
+    "simulator/many.py",  # processes, and how long each may take
+    "simulator/report.py",  # the checkout's commit
+    "simulator/shrink.py",  # how long it may take
+    "simulator/corpus.py",  # the file of commands
+    "simulator/mutants/harness.py",  # copies of the sources, and processes on them
+    "simulator/mutants/seeds.py",  # prints what its process has found
+}
+# Who runs a simulation's tasks: the world, its machines, and what happens to them.
+SIMULATED_TASKS = {
+    "simulator/cluster.py",
+    "simulator/run.py",
+    "simulator/world.py",
+    "simulator/faults/nemesis.py",
+}
+# What an object's address is good for: to know it again while it lives. Never for an order.
+ADDRESSES = {
+    "kbroker/handlers/produce.py",
+    "simulator/disk_image.py",
+    "simulator/disk_nodes.py",
+    "simulator/invariants.py",
+}
+# Of bytes and numbers, to know them again within one process.
+HASHES = {"simulator/crash_states/enumeration.py"}
+UNSEEDED = {"kbroker/dependencies.py"}
+# Chance that nobody has passed in: the module's own functions.
+SYSTEM_CHANCE = {
+    f"random.{name}"
+    for name in ("random", "randint", "randrange", "choice", "choices", "shuffle", "sample",
+                 "uniform", "expovariate", "gauss", "randbytes", "getrandbits", "SystemRandom")
+}  # fmt: skip
+ORDERLESS = {"sorted", "any", "all", "sum", "min", "max", "len", "set", "frozenset", "Counter"}
 # `watch` hands what a callback of ours raises to dispatch, which makes a code of it.
-CATCH_ALL = {"kbroker/dispatch.py", "kbroker/tasks.py", "kbroker/watch.py"}
+# A run fails by whatever is raised in it; a simulated thread hands it on, as a thread does.
+CATCH_ALL = {
+    "kbroker/dispatch.py",
+    "kbroker/tasks.py",
+    "kbroker/watch.py",
+    "simulator/run.py",
+    "simulator/loop.py",
+    "simulator/crash_states/checking.py",
+    "simulator/crash_states/enumeration.py",
+}
 # A transaction is rolled back for every exception, and every exception is raised again.
 CATCH_ALL_AND_RAISE = {"kbroker/cluster/sqlite.py"}
 ANY_TYPE = {"wire/schema.py", "wire/compiler.py"}
@@ -80,7 +125,14 @@ def is_in(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
+def is_around_runs(module) -> bool:
+    is_program = module.package == "simulator" and module.path.endswith("/__main__.py")
+    return is_program or module.path in AROUND_RUNS
+
+
 def import_outside_its_seam(module) -> Iterator[Finding]:
+    if is_around_runs(module):
+        return
     for line, name in imported(module):
         for package, homes in IMPORTS.items():
             if is_in(name, package) and module.path not in homes:
@@ -88,6 +140,8 @@ def import_outside_its_seam(module) -> Iterator[Finding]:
 
 
 def call_outside_its_seam(module) -> Iterator[Finding]:
+    if is_around_runs(module):
+        return
     generators = set(_under_a_parameter(module, "random"))
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call):
@@ -96,8 +150,12 @@ def call_outside_its_seam(module) -> Iterator[Finding]:
                 if (name == call or name.endswith("." + call)) and module.path not in homes:
                     if call == "open" and name != "open":
                         continue  # a method of that name
+                    if call == "asyncio.create_task" and module.path in SIMULATED_TASKS:
+                        continue
                     yield node.lineno, f"calls {call}(); its home is {sorted(homes) or 'nowhere'}"
-            if name.startswith("random.") and name != "random.Random" and node not in generators:
+            if name == "random.Random" and not node.args and module.path not in UNSEEDED:
+                yield node.lineno, "makes chance without a seed"
+            if name in SYSTEM_CHANCE and node not in generators:
                 yield node.lineno, f"calls {name}(): chance is a random.Random that is passed in"
 
 
@@ -114,8 +172,71 @@ def task_outside_the_supervisor(module) -> Iterator[Finding]:
     """Rule 20: tasks start in kbroker/tasks.py only."""
     for node in ast.walk(module.tree):
         starts = isinstance(node, ast.Attribute) and node.attr in ("create_task", "ensure_future")
-        if starts and module.path != "kbroker/tasks.py":
+        if starts and module.path not in {"kbroker/tasks.py", *SIMULATED_TASKS}:
             yield node.lineno, "starts a task"
+
+
+def file_in_a_run(module) -> Iterator[Finding]:
+    """Of the simulator only what is around runs knows the real file system."""
+    if module.package == "simulator" and not is_around_runs(module):
+        for line, name in imported(module):
+            if any(is_in(name, package) for package in ("pathlib", "shutil", "tempfile", "io")):
+                yield line, f"imports {name}"
+
+
+def order_by_chance(module) -> Iterator[Finding]:
+    """Rule 21: no order of a set, and nothing of an address or a hash, reaches a decision. Sees
+    what is a set by its own text: made as one, or declared so, in the same function or class."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            homes = {"id": ADDRESSES, "hash": HASHES}.get(node.func.id)
+            if homes is not None and module.path not in homes:
+                yield node.lineno, f"calls {node.func.id}()"
+    attributes = {name for name in _names_of_sets(module.tree) if name.startswith("self.")}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = attributes | set(_names_of_sets(node))
+            for line, iterated in _iterated(node):
+                if _is_set(iterated, names):
+                    yield line, f"goes by the order of the set {ast.unparse(iterated)}"
+
+
+def _iterated(function: ast.AST) -> Iterator[tuple[int, ast.expr]]:
+    """What is gone through where the order matters."""
+    fine = {
+        argument
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in ORDERLESS
+        for argument in call.args
+    }
+    for node in ast.walk(function):
+        if isinstance(node, ast.For):
+            yield node.lineno, node.iter
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp) and node not in fine:
+            yield from ((node.lineno, generator.iter) for generator in node.generators)
+        elif isinstance(node, ast.Call):
+            if ast.unparse(node.func) in ("list", "tuple", "iter", "enumerate", "dict.fromkeys"):
+                yield from ((node.lineno, argument) for argument in node.args[:1])
+            elif isinstance(node.func, ast.Attribute) and node.func.attr == "pop" and not node.args:
+                yield node.lineno, node.func.value
+
+
+def _is_set(value: ast.expr, names: set[str]) -> bool:
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr | ast.BitAnd | ast.Sub):
+        return _is_set(value.left, names) or _is_set(value.right, names)
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func) in ("set", "frozenset", "asyncio.all_tasks")
+    return isinstance(value, ast.Set | ast.SetComp) or ast.unparse(value) in names
+
+
+def _names_of_sets(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
+            if ast.unparse(node.annotation).startswith(("set[", "frozenset[")):
+                name = node.arg if isinstance(node, ast.arg) else ast.unparse(node.target)
+                yield from (name, f"self.{name}")
+        elif isinstance(node, ast.Assign) and _is_set(node.value, set()):
+            yield from map(ast.unparse, node.targets)
 
 
 def catch_all(module) -> Iterator[Finding]:
@@ -161,6 +282,8 @@ IN_THE_PRODUCT = [
     catch_all,
     any_type,
     impure_decision,
+    file_in_a_run,
+    order_by_chance,
 ]
 
 SAMPLES = [
@@ -171,6 +294,19 @@ SAMPLES = [
     (call_outside_its_seam, "kbroker/x.py", "datetime.datetime.now()"),
     (call_outside_its_seam, "kbroker/x.py", "random.random()"),
     (task_outside_the_supervisor, "kbroker/x.py", "loop.create_task(f())"),
+    (import_outside_its_seam, "simulator/x.py", "import time"),
+    (import_outside_its_seam, "simulator/network.py", "import threading"),
+    (call_outside_its_seam, "simulator/x.py", "open('f')"),
+    (call_outside_its_seam, "simulator/x.py", "random.randint(1, 2)"),
+    (call_outside_its_seam, "simulator/x.py", "random.Random()"),
+    (task_outside_the_supervisor, "simulator/network.py", "asyncio.create_task(f())"),
+    (file_in_a_run, "simulator/x.py", "from pathlib import Path"),
+    (order_by_chance, "log/x.py", "def f():\n    for each in {1, 2}: pass"),
+    (order_by_chance, "log/x.py", "def f(x: set[str]): return list(x)"),
+    (order_by_chance, "log/x.py", "def f(x: set[str]): return [each for each in x]"),
+    (order_by_chance, "log/x.py", "def f(x: set[str]): return x.pop()"),
+    (order_by_chance, "log/x.py", "class C:\n  a: set[str]\n  def f(self): list(self.a)"),
+    (order_by_chance, "log/x.py", "def f(x): return id(x)"),
     (catch_all, "log/x.py", "try: f()\nexcept Exception: pass"),
     (catch_all, "log/x.py", "try: f()\nexcept: pass"),
     (catch_all, "kbroker/cluster/sqlite.py", "try: f()\nexcept BaseException: pass"),
@@ -183,8 +319,7 @@ SAMPLES = [
 
 @pytest.mark.parametrize("rule", IN_THE_PRODUCT)
 def test_modules_of_the_product(rule: Callable, product, obey) -> None:
-    modules = [module for module in product if module.package != "simulator"]
-    obey(rule, modules)
+    obey(rule, product)
 
 
 def test_tests_over_tcp_know_nothing_of_the_inside(everything, obey) -> None:
@@ -199,3 +334,13 @@ def test_a_rule_finds_what_it_is_about(rule: Callable, path: str, text: str, sam
 def test_methods_and_seeded_generators_are_no_findings(sample) -> None:
     text = "file_system.open('f')\nrandom.Random(1)\ndef f(random): return random.random()"
     assert not list(call_outside_its_seam(sample("log/x.py", text)))
+
+
+def test_what_has_no_order_may_come_of_a_set(sample) -> None:
+    text = "def f(x: set[str]): return sorted(x), len(x), any(each for each in x), {*x}"
+    assert not list(order_by_chance(sample("log/x.py", text)))
+
+
+def test_exceptions_are_of_this_tree(product) -> None:
+    named = AROUND_RUNS | SIMULATED_TASKS | ADDRESSES | HASHES | UNSEEDED
+    assert named <= {module.path for module in product}
