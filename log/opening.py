@@ -82,7 +82,8 @@ def open_log(
         now_ms=now_ms,
         flushed_end=flushed_end,
     )
-    _check_start(recovery, clean=clean and epochs_are_sound)
+    if log_start_offset < segments.first.base_offset:
+        _check_start(recovery, clean=clean and epochs_are_sound)
     end_offset = trusted_end(recovery) if clean and epochs_are_sound else None
     is_trusted = end_offset is not None
     if end_offset is None:
@@ -121,10 +122,8 @@ def _check_start(recovery: Recovery, *, clean: bool) -> None:
     """
     first = recovery.segments.first
     entries = recovery.leader_epochs.entries
-    if not entries or entries[0].start_offset >= recovery.log_start_offset:
+    if not entries or entries[0].start_offset >= first.base_offset:
         return
-    if first.base_offset < recovery.log_start_offset:
-        return  # where the log starts was said by its checkpoint
     text = (
         f"{recovery.name} began at offset {entries[0].start_offset}, but the first file in "
         f"{recovery.directory} is {first.name}"

@@ -34,10 +34,21 @@ def main() -> int:
                 o = result.observed
                 print(f"{cell.name:45} {result.outcome.name}", flush=True)
                 if args.cell or result.outcome.is_defect:
-                    for name in ("refused", "stopped", "lines", "tracebacks", "stuck", "while_broken", "at_last", "errors", "checksum_failed", "kept"):
+                    for name in (
+                        "refused",
+                        "stopped",
+                        "lines",
+                        "tracebacks",
+                        "stuck",
+                        "while_broken",
+                        "at_last",
+                        "errors",
+                        "checksum_failed",
+                        "kept",
+                    ):
                         value = getattr(o, name)
                         if value:
-                            print("      ", name, str(value)[:6000 if args.cell else 500])
+                            print("      ", name, str(value)[: 6000 if args.cell else 500])
     print(n, time.perf_counter() - started)
     return 0
 

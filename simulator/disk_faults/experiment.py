@@ -215,7 +215,7 @@ def classify(cell: Cell, observed: Observed) -> Outcome:
         return Outcome.REFUSED
     untold = [(topic, what) for topic, what in wrong if not _was_told(topic, observed)]
     if untold:
-        return _unsaid(untold, observed)
+        return _unsaid(cell, untold, observed)
     if observed.stopped:
         return Outcome.STOPS
     if observed.errors:
@@ -235,18 +235,24 @@ def _was_told(topic: str, observed: Observed) -> bool:
     )
 
 
-def _unsaid(untold: list[tuple[str, str]], observed: Observed) -> Outcome:
+def _unsaid(cell: Cell, untold: list[tuple[str, str]], observed: Observed) -> Outcome:
     """Something is missing or wrong, and clients do not notice: the log has to say it."""
     lines = " ".join(text for _, text in observed.lines)
-    if observed.out_of_place:
+    what = [each for _, each in untold]
+    is_tail = "gone" in str(what) and cell.when is When.POWER and cell.kind.is_tail
+    if all("transaction" in each for each in what):
         return Outcome.OUTSIDE
-    if all("deleted up to" in what for _, what in untold):
-        return Outcome.REVIVED if "log-start-offset-checkpoint" in lines else Outcome.WRONG
-    if "cut a torn tail" in lines:
+    if observed.out_of_place and cell.fault.column == "one bit":
+        return Outcome.OUTSIDE
+    if all("deleted up to" in each for each in what):
+        return Outcome.REVIVED
+    if is_tail or "cut a torn tail" in lines:
         return Outcome.TAIL_CUT
     if any(level >= logging.ERROR for level, _ in observed.lines):
         return Outcome.REBUILT
-    is_gone = any("gone" in what or "changed" in what for _, what in untold)
+    if all("the time of" in each for each in what):
+        return Outcome.MISLED
+    is_gone = any("gone" in each or "changed" in each for each in what)
     return Outcome.LOST if is_gone else Outcome.WRONG
 
 

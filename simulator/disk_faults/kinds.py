@@ -28,6 +28,8 @@ class FileKind:
     words: str
     path_of: PathOf
     holds_batches: bool = False
+    is_tail: bool = False
+    """It holds what was written last."""
 
     def patterns(self, path: str) -> tuple[str, ...]:
         """What operations fail on: the file, and the one that is written to take its place."""
@@ -54,21 +56,23 @@ def _deleted_topic(disk: SimulatedDisk) -> str | None:
 
 
 KINDS: tuple[FileKind, ...] = (
-    FileKind("active-log", "`.log`, active", _nth(ORDERS, ".log", -1), holds_batches=True),
+    FileKind(
+        "active-log", "`.log`, active", _nth(ORDERS, ".log", -1), holds_batches=True, is_tail=True
+    ),
     FileKind(
         "recent-log",
         "`.log`, closed, past the recovery point",
         _nth(ORDERS, ".log", -2),
         holds_batches=True,
     ),
-    FileKind(
-        "old-log", "`.log`, closed, below it", _nth(ORDERS, ".log", 1), holds_batches=True
-    ),
+    FileKind("old-log", "`.log`, closed, below it", _nth(ORDERS, ".log", 1), holds_batches=True),
+    FileKind("first-log", "`.log`, the oldest", _nth(ORDERS, ".log", 0), holds_batches=True),
     FileKind(
         "offsets-log",
         "`.log` of `__consumer_offsets`",
         _nth(OFFSETS, ".log", -1),
         holds_batches=True,
+        is_tail=True,
     ),
     FileKind("active-index", "`.index`, active", _nth(ORDERS, ".index", -1)),
     FileKind("old-index", "`.index`, closed", _nth(ORDERS, ".index", 1)),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
-from simulator.cluster import Machine
+from simulator.cluster import DATA, Machine
 from simulator.disk import SimulatedDisk
 from simulator.disk_faults import requests as ask
 from simulator.disk_faults.kinds import LEDGER
@@ -118,12 +118,12 @@ def _life(end: When) -> Play[Left]:
         await asyncio.sleep(UPKEEP_S)
         replace_content(machine.disk, f"{LEDGER}/{0:020d}.500.log.aside", bytes(range(200)))
         for topic in TOPICS:
-            await use.produce(topic, 8)
+            await use.produce(topic, 9)
             await use.commit(topic)
         if end is When.POWER:
-            write_back(machine.disk, "/")
+            write_back(machine.disk, DATA)
         for topic in TOPICS:
-            await use.produce(topic, 2)
+            await use.produce(topic)
             await use.commit(topic)
         await ask.create_topic(client, "gone")
         await ask.delete_topic(client, "gone")
@@ -166,6 +166,4 @@ def _abort_transaction(machine: Machine, promised: Promised) -> None:
         producer_epoch=0,
         timestamp_ms=time_ms,
     )
-    partition.append_as_leader(
-        memoryview(marker), now_ms=time_ms, required_acks=1, internal=True
-    )
+    partition.append_as_leader(memoryview(marker), now_ms=time_ms, required_acks=1, internal=True)

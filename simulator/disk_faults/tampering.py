@@ -66,4 +66,3 @@ def _node(disk: SimulatedDisk, path: str) -> Node | None:
             return None
         node = node.entries[name]
     return node
-

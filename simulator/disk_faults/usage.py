@@ -204,7 +204,10 @@ class Use:
         request = ask.fetch(topic, offset, max_bytes=max_bytes, read_committed=committed)
         answer = await client.send(request, ask.FETCH, FetchResponse)
         data: PartitionData = answer.responses[0].partitions[0]
-        if data.error_code:
+        if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
+            # What a consumer answers with a reset: it does not tell of a loss.
+            self.seen["out of range"] += 1
+        elif data.error_code:
             self.refused(topic, "Fetch", data.error_code)
         return data
 
@@ -225,7 +228,10 @@ class Use:
                 self.seen["stuck"] += 1
                 self.wrong.append((topic, f"nothing is served at {position}"))
             if next_offset <= position:
-                unreadable.add(position)
+                if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
+                    break
+                if data.error_code or records:
+                    unreadable.add(position)
                 next_offset = position + 1
             position = next_offset
         for (name, offset), value in self.promised.records.items():

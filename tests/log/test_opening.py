@@ -7,6 +7,7 @@ import random
 import pytest
 
 from log.log_config import LogConfig
+from log.recovery import LogDamagedError
 from tests.log.log_harness import DIRECTORY, LogOnDisk, batch, values_of
 
 
@@ -143,3 +144,23 @@ def test_a_missing_epoch_file_is_made_again_from_the_batches() -> None:
     home.disk.remove(f"{DIRECTORY}/leader-epoch-checkpoint")
     log = home.open(clean=True)
     assert log.leader_epochs.entries == [(1, 0), (4, 2)]
+
+
+def test_a_log_whose_oldest_file_is_gone_is_refused_after_a_clean_stop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """After a crash it may be that retention took it and no checkpoint says so yet."""
+    home = LogOnDisk(LogConfig(segment_bytes=200))
+    log = home.open()
+    for _ in range(4):
+        home.append(log, b"v" * 80)
+    log.close()
+    home.checkpoint(log)
+    home.disk.remove(f"{DIRECTORY}/{0:020d}.log")
+    with pytest.raises(LogDamagedError, match=r"began at offset 0, but the first file .* 0*1\.log"):
+        home.open(clean=True)
+    for clean in (True, False):
+        log = home.open(clean=clean, accept_damage=clean)
+        assert log.log_start_offset == 1
+        log.segments.close()
+    assert "the records before it are gone" in caplog.text

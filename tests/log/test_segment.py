@@ -30,4 +30,4 @@ def test_a_segment_is_rolled_when_its_index_is_full_or_offsets_do_not_fit() -> N
     far[:8] = (5 + (1 << 31)).to_bytes(8, "big")
     log.append_as_follower(far, now_ms=NOW)
     assert _bases(log) == [5, 5 + (1 << 31)]
-    assert log.read(5, max_bytes=99, upper_bound_offset=1 << 40) is not None
+    assert log.read(5 + (1 << 31), max_bytes=99, upper_bound_offset=1 << 40) is not None
