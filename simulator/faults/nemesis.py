@@ -240,6 +240,8 @@ class Nemesis:
         if not self._is_explained:
             raise InvariantError(f"the broker does not start: {machine.failure}")
         self.world.situations.saw("start refused by the disk")
+        # An fsync that was refused has dropped what only the page cache held.
+        machine.account(None, pages_lost=True)
         machine.disk.heal()
 
     def _take_way_out(self, found: rot.Rot) -> None:
