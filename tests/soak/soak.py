@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -32,6 +34,8 @@ MEMBER_S = (3.0, 15.0)
 """How long a member stays."""
 MEMBERS = 3
 """Of each group: one that stays, the others come and go."""
+TOLD_EVENTS = 60
+TOLD_ANOMALIES = 20
 
 
 class SoakError(Exception):
@@ -235,12 +239,17 @@ def _judge(scene: Scene) -> None:
     scene.counts["records at the end"] = sum(map(len, found.values()))
     anomalies = scene.anomalies()
     if anomalies:
-        raise SoakError(scene.history.explain(anomalies))
+        shown = "\n".join(str(each) for each in anomalies[:TOLD_ANOMALIES])
+        raise SoakError(f"{len(anomalies)} anomalies\n{shown}")
 
 
 def explain(error: Exception, scene: Scene, station: Station) -> str:
-    """The events and the broker's last words."""
-    with contextlib.suppress(OSError):
-        words = station.last_words()
-    events = "\n".join(scene.history.events[-60:])
-    return f"{type(error).__name__}: {error}\n{events}\n{'; '.join(scene.broken)}\n{words}"
+    """The events, the broker's last words, and where a copy of the disk lies."""
+    lines = [f"{type(error).__name__}: {error}", *scene.broken]
+    lines += [*scene.history.events[-TOLD_EVENTS:], station.last_words()]
+    if station.disk is None or not station.disk.check_frozen():
+        copy = tempfile.mkdtemp(prefix="kbroker-soak-failed-")
+        with contextlib.suppress(OSError, shutil.Error):
+            shutil.copytree(station.data, copy, dirs_exist_ok=True)
+        lines.append(f"the disk is copied to {copy}")
+    return "\n".join(lines)
