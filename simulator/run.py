@@ -102,7 +102,7 @@ def broker_settings(plan: Plan) -> dict[str, str]:
         "log.flush.interval.messages": str(plan.options.flush_messages),
         "offsets.topic.segment.bytes": str(plan.options.offsets_segment_bytes),
         "log.retention.check.interval.ms": str(plan.options.retention_check_ms),
-        "producer.id.expiration.ms": str(30 * 86_400_000),  # more than clocks step by
+        "producer.id.expiration.ms": "2000000000",  # more than clocks step by
         "log.segment.delete.delay.ms": str(plan.options.file_delete_delay_ms),
     }
 
