@@ -415,9 +415,9 @@ class PartitionLog:
             return 0
         if old[-1] is self.segments.active:
             self.roll(now_ms)
-            self.file_system.sync_directory(self.directory)  # its name says where offsets go on
         following = self.segments.after(old[-1])
         assert following is not None
+        self.file_system.sync_directory(self.directory)  # its name says where offsets go on
         self.advance_log_start(max(self.log_start_offset, following.base_offset))
         self._boundaries.clear()
         self.segments.delete(old)

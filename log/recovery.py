@@ -258,7 +258,8 @@ def replay_producers(segments: Segments, state: ProducerState, *, end_offset: in
         for batch in iterate_whole(segment.log(), place.position, segment.size):
             if batch.header.base_offset >= end_offset:
                 return
-            if batch.header.base_offset >= state.end_offset:
+            # The first may lie across the log start: its producer is still served.
+            if batch.header.last_offset >= state.end_offset:
                 state.replay(batch.header, _marker(batch.data, batch.header))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from log.log_config import LogConfig
 from log.partition_log import PartitionLog
+from simulator.disk_image import DiskImage, take
 from tests.log.log_harness import DIRECTORY, NOW, LogOnDisk, batch
 from wire.errors import ErrorCode, KafkaError
 from wire.records.batch import build_batch, read_header
@@ -164,3 +165,21 @@ def test_offsets_go_on_after_everything_was_retired_and_power_was_lost() -> None
         assert log.apply_retention(home.now_ms, 6) > 1
         home.disk = home.disk.crash(random.Random(seed))
         assert home.open(clean=False).log_end_offset == 6
+
+
+def test_offsets_go_on_where_power_is_lost_while_all_that_is_flushed_is_retired() -> None:
+    """The next segment's name has to be durable before the last flushed segment goes."""
+    home = LogOnDisk(LogConfig(segment_bytes=200, retention_ms=1000))
+    log = home.open()
+    home.append(log, b"v" * 80)
+    log.flush_now()
+    home.append(log, b"v" * 80)
+    assert (len(log.segments), log.recovery_point) == (2, 1)
+    images: list[DiskImage] = []
+    home.disk.observe = lambda operation, path, size: images.append(take(home.disk))
+    log.apply_retention(home.now_ms + 5000, log.recovery_point)
+    assert log.log_start_offset == 1
+    for image in [*images, take(home.disk)]:
+        for bits in image.outcomes(50, random.Random(0)):
+            survivor = LogOnDisk(home.config, image.disk(bits))
+            assert survivor.open(clean=False).log_end_offset >= 1

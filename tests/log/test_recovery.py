@@ -308,6 +308,26 @@ def test_recovery_rebuilds_producers_epochs_and_aborted_transactions() -> None:
         log.flush_now()
 
 
+def test_a_producer_is_known_whose_last_batch_lies_across_the_log_start() -> None:
+    """DeleteRecords went into it, and no snapshot has been written since."""
+    home = LogOnDisk()
+    log = home.open()
+    data = batch(b"deleted", b"served", producer_id=5, sequence=0)
+    log.append_as_leader(data, leader_epoch=0, now_ms=home.now_ms)
+    log.advance_log_start(1)
+    log.roll(home.now_ms)
+    log.flush_now()
+    for name in home.disk.list_directory(DIRECTORY):
+        if name.endswith(".snapshot"):
+            home.disk.remove(f"{DIRECTORY}/{name}")
+    home.checkpoint(log)
+    home.disk = home.disk.kill()
+    log = home.open(clean=False)
+    again = batch(b"deleted", b"served", producer_id=5, sequence=0)
+    result = log.append_as_leader(again, leader_epoch=0, now_ms=home.now_ms)
+    assert (result.duplicate, result.base_offset) == (True, 0)
+
+
 def test_every_crash_point_of_a_workload_keeps_what_was_durable() -> None:
     """Cut the power before each change of the disk, with several outcomes each."""
 
