@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.workload.final import FinalReader
+from simulator.workload.group_members import GroupMember
+from simulator.workload.group_rules import GroupRules
 from simulator.workload.idempotent import IdempotentProducer
 from simulator.workload.producers import PlainProducer
 from simulator.workload.readers import Reader
+from simulator.workload.topics import draw_topics
 from simulator.workload.worker import Worker
 
 if TYPE_CHECKING:
@@ -24,4 +27,18 @@ def draw_workers(world: World) -> list[Worker]:
         for number in range(options.idempotent_producers)
     ]
     workers += [Reader(world, f"reader-{number}") for number in range(options.readers)]
+    for number in range(options.groups):
+        workers += _draw_members(world, f"group-{number}")
     return workers
+
+
+def _draw_members(world: World, group: str) -> list[Worker]:
+    """All of one group read the same topics."""
+    topics = draw_topics(world.plan)
+    chance = world.chance(group)
+    some = tuple(chance.sample(topics, chance.randint(1, len(topics))))
+    rules = GroupRules(group)
+    return [
+        GroupMember(world, f"{group}-member-{number}", rules, some)
+        for number in range(world.plan.options.members)
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.client import ConnectionGoneError
 from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, Caller, must_be
 from simulator.workload.reading import check_answer
@@ -109,9 +110,13 @@ class FinalReader:
         position = start
         while True:
             since = self._world.ledger.bounds(partition)
-            answer = await self._caller.ask(
-                fetch_request({partition: position}), FETCH_VERSION, FetchResponse
-            )
+            try:
+                answer = await self._caller.ask(
+                    fetch_request({partition: position}), FETCH_VERSION, FetchResponse
+                )
+            except ConnectionGoneError:
+                await self._caller.pause()
+                continue
             data = answer.responses[0].partitions[0]
             code = must_be(data.error_code, *RETRIABLE, who=self.name, what=f"{partition}")
             if code is not ErrorCode.NONE:
