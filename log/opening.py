@@ -66,6 +66,8 @@ def open_log(
     leader_epochs, epochs_are_sound = _load_epochs(
         file_system, directory, names, has_records=segments.size_bytes > 0
     )
+    if clean and epochs_are_sound:
+        log_start_offset = _sound_start(name, log_start_offset, leader_epochs)
     recovery = Recovery(
         file_system=file_system,
         directory=directory,
@@ -113,6 +115,23 @@ def open_log(
         durable_end,
         flushed_end,
     )
+
+
+def _sound_start(name: str, log_start_offset: int, leader_epochs: LeaderEpochs) -> int:
+    """After a clean stop the history of epochs begins where the log does: a checkpoint that says
+    more would hide records, and retention would then remove them.
+    """
+    entries = leader_epochs.entries
+    if not entries or log_start_offset <= entries[0].start_offset:
+        return log_start_offset
+    logger.error(
+        "%s starts at offset %d by its checkpoint and at %d by its leader epochs: the lower is "
+        "taken, so that deleted records may be there again",
+        name,
+        log_start_offset,
+        entries[0].start_offset,
+    )
+    return entries[0].start_offset
 
 
 def _check_start(recovery: Recovery, *, clean: bool) -> None:

@@ -164,3 +164,19 @@ def test_a_log_whose_oldest_file_is_gone_is_refused_after_a_clean_stop(
         assert log.log_start_offset == 1
         log.segments.close()
     assert "the records before it are gone" in caplog.text
+
+
+def test_a_log_start_that_hides_records_is_not_believed_after_a_clean_stop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    home = LogOnDisk()
+    log = home.open()
+    home.append(log, b"a", b"b", b"c", b"d")
+    log.advance_log_start(1)
+    log.close()
+    home.checkpoint(log)
+    assert home.checkpoints.log_start_offset == 1
+    home.checkpoints.log_start_offset = 3  # one bit of the digit
+    log = home.open(clean=True)
+    assert log.log_start_offset == 1
+    assert "by its checkpoint and at 1 by its leader epochs" in caplog.text
