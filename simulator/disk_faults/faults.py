@@ -46,12 +46,12 @@ def _junk(content: bytes) -> bytes:
     return random.Random(len(content)).randbytes(len(content))
 
 
-def _flipped(content: bytes, position: int) -> bytes:
+def _flipped(content: bytes, position: int, bit: int = 1) -> bytes:
     if not content:
         return content
     position = min(position, len(content) - 1)
     changed = bytearray(content)
-    changed[position] ^= 1
+    changed[position] ^= bit
     return bytes(changed)
 
 
@@ -83,6 +83,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("middle-bit", "one bit", lambda content: _flipped(content, len(content) // 2)),
     Fault("last-bit", "one bit", lambda content: _flipped(content, len(content) - 1)),
     Fault("last-but-one-bit", "one bit", lambda content: _flipped(content, len(content) - 2)),
+    # In a text file this makes the last number larger.
+    Fault("number-bit", "one bit", lambda content: _flipped(content, len(content) - 2, 2)),
     Fault("offset-bit", "one bit", _in_batch(7), only_batches=True),
     Fault("length-bit", "one bit", _in_batch(11), only_batches=True),
     Fault("epoch-bit", "one bit", _in_batch(15), only_batches=True),

@@ -14,8 +14,8 @@ class Outcome(Enum):
     REBUILT = "b", "made anew or done without, said in a log line"
     MISLED = (
         "w",
-        "records are served as they are, but until the index is made anew a look-up by time may find"
-        " a later record",
+        "records are served as they are, but until the index is made anew a look-up by time may"
+        " find a later record",
     )
     TAIL_CUT = (
         "t",

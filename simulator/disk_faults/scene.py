@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
+from simulator.clock import EPOCH_MS
 from simulator.cluster import DATA, Machine
 from simulator.disk import SimulatedDisk
 from simulator.disk_faults import requests as ask
@@ -25,7 +26,6 @@ from simulator.disk_faults.usage import GROUP, STEP_MS, TOPICS, Promised, Use
 from simulator.loop import SimulatedLoop
 from simulator.metadata_store import MetadataDisk
 from simulator.network import Network
-from simulator.clock import EPOCH_MS
 from wire.records.batch import build_batch
 from wire.records.control import EndTransactionMarker, build_end_transaction_marker
 from wire.records.record import Record

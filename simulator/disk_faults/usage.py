@@ -20,6 +20,7 @@ from wire.messages.offset_commit import OffsetCommitResponse
 from wire.messages.offset_fetch import OffsetFetchResponse
 from wire.messages.produce import ProduceResponse
 from wire.records.batch import HEADER_SIZE, build_batch, crc_is_valid, iterate_batches, read_header
+from wire.records.file_slice import FileSlice
 from wire.records.record import Record, iterate_records
 
 GROUP = "group"
@@ -222,7 +223,7 @@ class Use:
                 break
             data = await self._fetch(topic, position, 2000, committed=True)
             self._check_aborted(topic, data)
-            records = bytes(data.records or b"")
+            records = _bytes_of(data)
             next_offset = self._take(topic, records, position, found, unreadable)
             if data.error_code == 0 and not records and position < data.high_watermark:
                 self.seen["stuck"] += 1
@@ -285,7 +286,7 @@ class Use:
         for (name, first), producer_id in told.items():
             if self.promised.aborted.get((name, first)) != producer_id:
                 self.wrong.append((topic, f"no transaction of {producer_id} began at {first}"))
-        records = bytes(data.records or b"")
+        records = _bytes_of(data)
         with contextlib.suppress(WireError):
             for _, header in iterate_batches(records):
                 key = topic, header.base_offset
@@ -301,7 +302,7 @@ class Use:
         )
         for offset in offsets[3 :: max(1, len(offsets) // 6)]:
             data = await self._fetch(topic, offset, 1)
-            records = bytes(data.records or b"")
+            records = _bytes_of(data)
             if data.error_code:
                 continue
             try:
@@ -362,3 +363,10 @@ class Use:
             promised = self.promised.committed[topic]
             text = f"offset {promised} was committed, {found.committed_offset} is told"
             self.wrong.append((topic, text))
+
+
+def _bytes_of(data: PartitionData) -> bytes:
+    """What came over a connection is in memory."""
+    records = data.records or b""
+    assert not isinstance(records, FileSlice)
+    return bytes(records)
