@@ -124,7 +124,9 @@ class Endpoint(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing or not self.is_open:
             return
-        self._queue(bytes(data))
+        sent = bytes(data)
+        for at in range(0, len(sent), SOCKET_BUFFER_BYTES):
+            self._queue(sent[at : at + SOCKET_BUFFER_BYTES])
         if not self._paused_writer and self.get_write_buffer_size() > self._high:
             self._paused_writer = True
             self.protocol.pause_writing()
