@@ -248,15 +248,6 @@ class Endpoint(asyncio.Transport):
 
     # --- the end ---
 
-    @property
-    def was_reset(self) -> bool:
-        """Whether this side is gone because the other one knew nothing of it."""
-        return not self.is_open and self._end_error is not None
-
-    @property
-    def is_writer_paused(self) -> bool:
-        return self._paused_writer
-
     def is_closing(self) -> bool:
         return self._closing or not self.is_open
 

@@ -182,11 +182,11 @@ class Probes:
         """At connections."""
         for endpoint in self.half_open:
             # Whoever writes to a client that is gone is told so by its next life.
-            if endpoint.was_reset and not endpoint.owner.is_dead:
+            if endpoint._end_error is not None and not endpoint.owner.is_dead:
                 self.world.situations.saw("half-open noticed")
         self.half_open = [each for each in self.half_open if each.is_open]
         for endpoint in self.world.network.connections(self.world.machine.host):
-            if endpoint.is_writer_paused:
+            if endpoint._paused_writer:
                 self.world.situations.saw("slow reader")
 
 

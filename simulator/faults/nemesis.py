@@ -163,6 +163,8 @@ class Nemesis:
     def _ended(self) -> None:
         """A life is over: was that to be expected?"""
         world, machine = self.world, self.world.machine
+        if world.loop.is_ending:
+            return
         self._restart_at = world.loop.now + self.pause_s
         self._changed.set()
         if machine.process.is_dead or self._starting is not None:
