@@ -222,15 +222,13 @@ class Endpoint(asyncio.Transport):
 
     def _fill(self, protocol: asyncio.BufferedProtocol, data: memoryview) -> None:
         """As a transport does, each part is one read: after a close nothing is asked for."""
-        while data and self.is_open:
-            if not self._reading:
-                self.unread.appendleft(bytes(data))
-                return
-            buffer = memoryview(protocol.get_buffer(len(data)))
-            size = min(len(buffer), len(data))
-            buffer[:size] = data[:size]
-            protocol.buffer_updated(size)
-            data = data[size:]
+        while data and self.is_open and self._reading:
+            buffer = memoryview(protocol.get_buffer(len(data)))[: len(data)]
+            buffer[:] = data[: len(buffer)]
+            protocol.buffer_updated(len(buffer))
+            data = data[len(buffer) :]
+        if data:
+            self.unread.appendleft(bytes(data))
 
     def is_reading(self) -> bool:
         return self._reading

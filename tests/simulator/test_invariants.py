@@ -113,7 +113,7 @@ def test_a_file_that_stays_open() -> None:
         await stage.world.machine.stop()
         stage.watch.look_at_the_end()
 
-    with pytest.raises(InvariantError, match="meta.properties"):
+    with pytest.raises(InvariantError, match=r"meta\.properties"):
         play(scene)
 
 

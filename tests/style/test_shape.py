@@ -33,6 +33,7 @@ BASES_ELSEWHERE = {
     "wire/encoder_source.py": "one writer of source text for each direction",
     "kbroker/config/broker_config.py": "one table in three files",
     "simulator/disk_nodes.py": "simulated nodes",
+    "simulator/probes_log.py": "what reads lines of a log is a logging.Handler",
     "kbroker/cli/lazy_commands.py": "how click lets a group find its commands",
 }
 MUTABLE_CALLS = {

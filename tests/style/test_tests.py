@@ -19,6 +19,7 @@ TESTED_ELSEWHERE = {
     "wire/messages/": "tests/wire/messages/test_differential.py",
     "kbroker/config/log_keys.py": "tests/kbroker/config/test_broker_config.py",
     "kbroker/config/coordinator_keys.py": "tests/kbroker/config/test_broker_config.py",
+    "simulator/disk_file.py": "tests/simulator/test_disk.py",
     "kbroker/version.py": "tests/kbroker/test_main.py",
     "kbroker/observability/metric_names.py": METRICS,
     "kbroker/observability/monitoring.py": METRICS,
