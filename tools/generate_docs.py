@@ -20,6 +20,7 @@ from kbroker.config.ignored_keys import (
 )
 from kbroker.config.table import ConfigKey, ConfigTable, ConfigValue, render
 from kbroker.config.topic_config import TopicConfig
+from simulator.disk_faults.document import replaced
 from tools.api_table import apis
 from tools.metric_table import metrics
 
@@ -150,10 +151,16 @@ def configs() -> str:
     )
 
 
+def guarantees() -> str:
+    """The text of docs/GUARANTEES.md: as it is, with the tables of disk faults as declared."""
+    return replaced((ROOT / "docs/GUARANTEES.md").read_text())
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/apis.md": apis,
     "docs/configs.md": configs,
     "docs/METRICS.md": metrics,
+    "docs/GUARANTEES.md": guarantees,
 }
 
 
