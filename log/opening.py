@@ -106,14 +106,9 @@ def open_log(
     # The names that were found may not be durable: a crash left them, or the last owner made them
     # and never appended. The first flush sees to it.
     segments.directory_changes += 1
+    state = recovery.producer_state
     return OpenedLog(
-        segments,
-        leader_epochs,
-        recovery.producer_state,
-        start_offset,
-        end_offset,
-        durable_end,
-        flushed_end,
+        segments, leader_epochs, state, start_offset, end_offset, durable_end, flushed_end
     )
 
 
