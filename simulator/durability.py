@@ -35,6 +35,8 @@ class DurableScan:
         """What is wrong, in a line; "" if nothing is."""
         log = self.log
         promised = log.recovery_point
+        if promised <= log.log_start_offset:
+            return ""  # of what was deleted nothing is promised
         while self._next_offset < promised:
             bases = [segment.base_offset for segment in log.segments]
             if self._base_offset not in bases:
