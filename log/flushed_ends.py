@@ -105,10 +105,12 @@ class FlushedEnds:
         for log in logs:
             key = log.flushing.flushed_end.key
             self._entries[key] = encode_entry(key, log.recovery_point)
-        if known.keys() <= self._entries.keys():
+        # Of several entries the largest counts: where one is gone, or lower, it takes a new file.
+        # A directory that is made anew for the same topic is not to be measured by an old end, nor
+        # a log that recovery has cut below it, since only the page cache had been promised.
+        if all(key in self._entries and known[key] <= self._entries[key] for key in known):
             self._append(b"".join(self._entries.values()))
         else:
-            # A directory that is made anew for the same topic is not to be measured by an old end.
             try:
                 self._rewrite(self._entries)
             except OSError as error:

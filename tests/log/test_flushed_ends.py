@@ -30,12 +30,18 @@ PATH = f"data/{FLUSHED_ENDS}"
 FIRST = f"data/a-0/{0:020d}.log"
 
 
-def _start(disk: SimulatedDisk, *, topics: str = "ab", accept_damage: bool = False) -> LogDirectory:
+def _start(
+    disk: SimulatedDisk,
+    *,
+    topics: str = "ab",
+    accept_damage: bool = False,
+    flush_messages: int = 1,
+) -> LogDirectory:
     directory = LogDirectory.open(
         disk, "data", node_id=1, cluster_id="c", new_cluster_id="c", new_directory_id=bytes(16)
     )
     directory.open_logs(
-        config_of=lambda _: LogConfig(flush_messages=1),
+        config_of=lambda _: LogConfig(flush_messages=flush_messages),
         topic_id_of=lambda topic: IDS[topic] if topic in topics else None,
         now_ms=NOW,
         accept_damage=accept_damage,
@@ -135,6 +141,20 @@ def test_after_a_kill_it_is_exact_and_a_rotten_batch_is_refused() -> None:
     assert values_of(directory.logs["a", 0]) == {0: b"1", 1: b"2"}
     # The accepted loss is durable before the cut: the next start asks nobody.
     again = _start(disk.crash(random.Random(3)))
+    assert values_of(again.logs["a", 0]) == {0: b"1", 1: b"2"}
+
+
+def test_what_was_cut_from_the_page_cache_is_not_missed_once_the_topic_is_flushed() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk, flush_messages=1000)
+    log = _create(directory, "a")
+    _append(log, b"1", b"2", b"3")
+    _flush(directory, log)
+    disk = disk.kill()
+    disk.corrupt(FIRST, log.size_bytes - 2, b"\xff\xff")
+    directory = _start(disk, flush_messages=1000)
+    assert directory.logs["a", 0].log_end_offset == 2
+    again = _start(disk.kill())
     assert values_of(again.logs["a", 0]) == {0: b"1", 1: b"2"}
 
 
