@@ -66,7 +66,8 @@ def open_log(
     leader_epochs, epochs_are_sound = _load_epochs(
         file_system, directory, names, has_records=segments.size_bytes > 0
     )
-    if clean and epochs_are_sound:
+    clean = clean and epochs_are_sound
+    if clean:
         log_start_offset = _sound_start(name, log_start_offset, leader_epochs)
     recovery = Recovery(
         file_system=file_system,
@@ -85,16 +86,8 @@ def open_log(
         flushed_end=flushed_end,
     )
     if log_start_offset < segments.first.base_offset:
-        _check_start(recovery, clean=clean and epochs_are_sound)
-    end_offset = trusted_end(recovery) if clean and epochs_are_sound else None
-    is_trusted = end_offset is not None
-    if end_offset is None:
-        for segment in segments.from_offset(recovery.recovery_point):
-            segment.log().settle()  # what recovery finds is what a power cut leaves
-        end_offset = recover(recovery)
-    elif end_offset > recovery.log_start_offset or not is_new:
-        restore_producers(recovery, end_offset=end_offset)
-    check_end(recovery, end_offset, clean=is_trusted)
+        _check_start(recovery, clean=clean)
+    end_offset, is_trusted = _find_end(recovery, clean=clean, is_new=is_new)
     start_offset = recovery.log_start_offset
     if start_offset > end_offset:
         _start_behind(recovery, end_offset)
@@ -110,6 +103,20 @@ def open_log(
     return OpenedLog(
         segments, leader_epochs, state, start_offset, end_offset, durable_end, flushed_end
     )
+
+
+def _find_end(recovery: Recovery, *, clean: bool, is_new: bool) -> tuple[int, bool]:
+    """The log end, and whether it is trusted, not recovered. Raises LogDamagedError, OSError."""
+    end_offset = trusted_end(recovery) if clean else None
+    is_trusted = end_offset is not None
+    if end_offset is None:
+        for segment in recovery.segments.from_offset(recovery.recovery_point):
+            segment.log().settle()  # what recovery finds is what a power cut leaves
+        end_offset = recover(recovery)
+    elif end_offset > recovery.log_start_offset or not is_new:
+        restore_producers(recovery, end_offset=end_offset)
+    check_end(recovery, end_offset, clean=is_trusted)
+    return end_offset, is_trusted
 
 
 def _sound_start(name: str, log_start_offset: int, leader_epochs: LeaderEpochs) -> int:

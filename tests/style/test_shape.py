@@ -33,6 +33,8 @@ BASES_ELSEWHERE = {
     "wire/encoder_source.py": "one writer of source text for each direction",
     "kbroker/config/broker_config.py": "one table in three files",
     "simulator/disk_nodes.py": "simulated nodes",
+    "simulator/disk_faults/experiment.py": "what hears lines of a log is a logging.Handler",
+    "simulator/disk_faults/scene.py": "a chance that falls the same way always",
     "simulator/probes_log.py": "what reads lines of a log is a logging.Handler",
     "kbroker/cli/lazy_commands.py": "how click lets a group find its commands",
 }
