@@ -240,9 +240,10 @@ def _unsaid(cell: Cell, untold: list[tuple[str, str]], observed: Observed) -> Ou
     lines = " ".join(text for _, text in observed.lines)
     what = [each for _, each in untold]
     is_tail = "gone" in str(what) and cell.when is When.POWER and cell.kind.is_tail
+    is_bit = cell.fault.column == "one bit"
     if all("transaction" in each for each in what):
         return Outcome.OUTSIDE
-    if observed.out_of_place and cell.fault.column == "one bit":
+    if is_bit and observed.out_of_place:
         return Outcome.OUTSIDE
     if all("deleted up to" in each for each in what):
         return Outcome.REVIVED
@@ -250,6 +251,8 @@ def _unsaid(cell: Cell, untold: list[tuple[str, str]], observed: Observed) -> Ou
         return Outcome.TAIL_CUT
     if any(level >= logging.ERROR for level, _ in observed.lines):
         return Outcome.REBUILT
+    if is_bit and cell.kind.hides_records:
+        return Outcome.OUTSIDE
     if all("the time of" in each for each in what):
         return Outcome.MISLED
     is_gone = any("gone" in each or "changed" in each for each in what)
