@@ -13,7 +13,8 @@ TARGET ?= process
 SECONDS ?= 60
 ARGS ?=
 
-.PHONY: help run test test-unit interop soak check docs record image bench nightly clean
+.PHONY: help run test test-unit interop test-faults simulate soak check docs record image
+.PHONY: bench nightly clean
 .PHONY: check-format check-lint check-types check-imports check-style check-docs
 
 help:  ## This list
@@ -22,7 +23,7 @@ help:  ## This list
 run: $(VENV)/.run  ## Start a broker on 127.0.0.1:9092 with data in ./data (ARGS="--dev --listen HOST:PORT ...")
 	@exec $(BIN)/kbroker $(ARGS)
 
-test: test-unit interop  ## All tests: install what they need, unit tests, then real clients
+test: test-unit interop test-faults  ## All tests: install what they need, units, real clients, faults
 
 test-unit: $(VENV)/.dev  ## The tests of tests/
 	@tools/install_fuse
@@ -35,6 +36,13 @@ interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process, image or ka
 soak: $(VENV)/.interop  ## Real clients, a killed broker and a failing disk (SECONDS=900, ARGS="--seed 7")
 	@tools/install_fuse
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) $(ARGS)
+
+test-faults: $(VENV)/.interop  ## A slice of every harness: simulation, crash states, mutants, fuzz, soak
+	@tools/install_fuse
+	$(BIN)/python -m tools.nightly --slice
+
+simulate: $(VENV)/.dev  ## Whole runs in virtual time (ARGS="--seed 7", "--seeds 0..400 --jobs 2")
+	@$(BIN)/python -m simulator $(or $(ARGS),--seeds 0..400 --jobs $(JOBS))
 
 check: check-format check-lint check-types check-imports check-style check-docs  ## Formatting, lint, types, imports, the rules of style, generated documents
 
@@ -68,8 +76,9 @@ image:  ## Build the image and print its size (BASE_IMAGE=... for another base)
 bench: $(VENV)/.run  ## Measure against the floor on this machine
 	$(BIN)/python -m bench $(ARGS)
 
-nightly: check test bench  ## Everything, and the scenarios against Apache Kafka as well
-	$(MAKE) interop TARGET=kafka
+nightly: $(VENV)/.interop  ## Everything in large counts; writes the tables of docs/TESTING.md
+	@tools/install_fuse
+	$(BIN)/python -m tools.nightly $(ARGS)
 
 clean:  ## Remove environments, caches and builds; data stays
 	rm -rf $(VENV) .venvs build dist bench/build *.egg-info

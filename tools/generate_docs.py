@@ -23,6 +23,7 @@ from kbroker.config.topic_config import TopicConfig
 from simulator.disk_faults.document import replaced
 from tools.api_table import apis
 from tools.metric_table import metrics
+from tools.testing_tables import testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -161,6 +162,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/configs.md": configs,
     "docs/METRICS.md": metrics,
     "docs/GUARANTEES.md": guarantees,
+    "docs/TESTING.md": testing,
 }
 
 
