@@ -5,6 +5,6 @@ records, commits and reads go on, over restarts, and what came of it is told in 
 
 - `kinds`: the files; `faults`: what is done to one; `outcomes`: the words.
 - `scene`: a data directory with something of everything, left in four ways; `usage`: its clients.
-- `experiment`: one cell; `sqlite_cells`: those of the metadata, on a real disk.
+- `experiment`: one cell, from the fault to its word; `tampering`: hands on the disk behind it.
 - `expected`: what each cell comes to, with reasons; `document`: its table in docs/GUARANTEES.md.
 """

@@ -24,7 +24,8 @@ records, commits and reads go on, over restarts (`python -m simulator.disk_fault
 durability of flushed records). *One bit* is tried in the places that matter, in a batch in each of
 its fields: several letters say that it depends on the place. *EIO* and *no room* are of this one
 file. What was acknowledged is nowhere lost without a word but in the cells marked t, where a disk
-has to lose what it had flushed, and o, where it changes bytes that have no checksum.
+has to lose what it had flushed, and o, where it changes bytes that have no checksum. The metadata's
+file is not among these: what a fault of it comes to is said above.
 """
 
 

@@ -23,7 +23,10 @@ class Outcome(Enum):
         " was not noted durably, looks the same as a write that was never finished",
     )
     REVIVED = "u", "no record is lost, but deleted ones may be there again"
-    REFUSED = "R", "the start is refused, in one line that names the file and the ways out"
+    REFUSED = (
+        "R",
+        "the start is refused, in one line that names the file or its partition, and the ways out",
+    )
     STOPS = "S", "the broker stops in order, and the next start has all that was acknowledged"
     NO_ROOM = "F", "what needs room is refused until there is some; the rest goes on"
     ANSWERED = "E", "whoever asks for it is answered with an error, and nothing else is affected"
