@@ -73,6 +73,8 @@ class Machine:
         """A life is over, in whatever way."""
         self.on_flushed: Callable[[], None] = lambda: None
         """A flush is over, and all who waited for it were told."""
+        self.newborn: Broker | None = None
+        """The broker of this life, also before it serves."""
         self.ended_lives: list[asyncio.Task[None]] = []
         self._loop = loop
         self._network = network
@@ -173,7 +175,7 @@ class Machine:
     async def _live(self, ready: asyncio.Future[bool]) -> None:
         """One life of the broker, as `kbroker.process` leads it."""
         layer = [Setting(key, text, "simulation") for key, text in self._all_settings().items()]
-        broker = Broker(resolve([layer]).config, self._dependencies())
+        self.newborn = broker = Broker(resolve([layer]).config, self._dependencies())
         async with asyncio.TaskGroup() as group:
             tasks = TaskSupervisor(group, on_fatal=broker.request_stop)
             try:

@@ -28,6 +28,8 @@ class MetadataDisk:
         """"", "refuse" (nothing is kept) or "unknown" (kept or not, by chance)."""
         self.on_failure: Callable[[str], None] = lambda how: None
         """Told of each commit that fails so."""
+        self.on_stage: Callable[[], None] = lambda: None
+        """A commit is under way."""
 
     def contents(self) -> RevisionedMap:
         """What a start finds."""
@@ -56,6 +58,7 @@ class SimulatedJournal:
 
     def stage(self, changes: Sequence[Change], compact_revision: int) -> None:
         self._staged = (tuple(changes), compact_revision)
+        self._disk.on_stage()
 
     def commit(self) -> None:
         """Called by the loop after a virtual delay: until then a crash may lose it."""

@@ -221,7 +221,6 @@ class Endpoint(asyncio.Transport):
                 self.protocol.data_received(data)
 
     def _fill(self, protocol: asyncio.BufferedProtocol, data: memoryview) -> None:
-        """As a transport does, each part is one read: after a close nothing is asked for."""
         while data and self.is_open and self._reading:
             buffer = memoryview(protocol.get_buffer(len(data)))[: len(data)]
             buffer[:] = data[: len(buffer)]

@@ -110,6 +110,7 @@ class Probes:
         if self._is_starting and self._was_power_lost and how == "power lost":
             saw("recovery interrupted")
         self._look_at_operations()
+        self._look_at_start()
         if self.world.machine.broker is not None:
             self._look_at_broker(self.world.machine.broker)
         self._was_power_lost = how == "power lost"
@@ -129,6 +130,12 @@ class Probes:
         for name in names:
             self.world.situations.saw(name)
 
+    def _look_at_start(self) -> None:
+        newborn = self.world.machine.newborn
+        services = getattr(newborn, "services", None)
+        if services is not None and services.group_coordinator._loading:
+            self.world.situations.saw("groups loading")
+
     def _look_at_broker(self, broker: Broker) -> None:
         saw = self.world.situations.saw
         machine = self.world.machine
@@ -139,7 +146,6 @@ class Probes:
             "flush under way": machine.flusher is not None and machine.flusher.under_way > 0,
             "waiters for a flush": any(each._committed_waiters for each in partitions),
             "fetches parked": any(each._watchers for each in partitions),
-            "groups loading": bool(groups._loading),
             "rebalance being prepared": "PreparingRebalance" in states,
             "rebalance being completed": "CompletingRebalance" in states,
             "group stable": "Stable" in states,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WELL_BEHAVED = Route()
 STORM_CONNECTIONS = 60
+GREEDY_REQUESTS = 1_500
 FRAGMENTS = (
     b"",
     b"\x00",
@@ -113,6 +114,7 @@ def storm(nemesis: Nemesis, fault: Fault) -> None:
     chance = nemesis.chance_of(fault)
     count = 1 + int(STORM_CONNECTIONS * fault.strength)
     nemesis.world.situations.saw("storm of connections")
+    nemesis.spawn(f"greedy-{fault.number}", _ask_and_not_read(nemesis))
     for number in range(count):
         nemesis.spawn(f"storm-{fault.number}-{number}", _visit(nemesis, chance))
 
@@ -138,6 +140,21 @@ async def _visit(nemesis: Nemesis, chance: random.Random) -> None:
         transport.close()
     else:
         transport.abort()
+
+
+async def _ask_and_not_read(nemesis: Nemesis) -> None:
+    """Answers pile up, and the broker must stop making them."""
+    host, port = nemesis.world.machine.address
+    loop = asyncio.get_running_loop()
+    try:
+        transport, _ = await loop.create_connection(_Visitor, host, port)
+    except OSError:
+        return
+    transport.pause_reading()
+    transport.write(FRAGMENTS[3] * GREEDY_REQUESTS)
+    await asyncio.sleep(3)
+    nemesis.probes.look()
+    transport.abort()
 
 
 def dying_client(nemesis: Nemesis, fault: Fault) -> None:

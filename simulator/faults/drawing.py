@@ -41,6 +41,7 @@ WEIGHTS = {
     "slow processor": 3,
     "pause": 2,
     "metadata refused": 2,
+    "end in a metadata commit": 3,
     "metadata unknown": 2,
 }
 """Kind -> how often it comes where it is turned on. `kinds.KINDS` says what each does."""

@@ -43,5 +43,6 @@ KINDS: dict[str, Callable[[Nemesis, Fault], None]] = {
     "slow processor": surroundings.slow_processor,
     "pause": surroundings.pause,
     "metadata refused": surroundings.metadata_refused,
+    "end in a metadata commit": surroundings.end_in_commit,
     "metadata unknown": surroundings.metadata_unknown,
 }

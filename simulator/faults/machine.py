@@ -11,7 +11,8 @@ from simulator.faults.drawing import Fault
 if TYPE_CHECKING:
     from simulator.faults.nemesis import Nemesis
 
-TRAP_S = 60.0
+SLOW_TURN_S = 0.02
+TRAP_S = 300.0
 """How long a trap waits for its operation."""
 
 TARGETS = (
@@ -36,10 +37,16 @@ TARGETS = (
     ("rename", "*log-start*"),
     ("rename", "*leader-epoch*"),
     ("rename", "*.log"),
+    ("rename", "*.log"),
     ("rename", "*.index"),
     ("rename", "/data/*-[0-9]"),
+    ("rename", "/data/*-[0-9]"),
+    ("append", "*__consumer_offsets*.log"),
+    ("flush", "*__consumer_offsets*.log"),
     ("remove", "*"),
     ("remove", "*.deleted"),
+    ("remove", "*.deleted"),
+    ("remove", "*-delete*"),
     ("remove", "*-delete*"),
     ("remove", "*.snapshot"),
     ("sync_directory", "/data"),
@@ -74,7 +81,7 @@ STOPPING = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Trap:
     """Ends a life just before a storage operation. Mutable: `skip` runs down."""
 
@@ -125,6 +132,9 @@ def _set_trap(nemesis: Nemesis, fault: Fault, how: str) -> None:
 def power_loss_while_starting(nemesis: Nemesis, fault: Fault) -> None:
     """A life ends, and the next one while it is made ready."""
     chance = nemesis.chance_of(fault)
+    if chance.random() < 0.3:
+        _end_slow_start(nemesis, fault)
+        return
     how = "power lost" if chance.random() < 0.7 else "killed"
     trap = (
         Trap(*chance.choice(STARTING), chance.choice((0, 0, 1, 2)), how)
@@ -134,6 +144,19 @@ def power_loss_while_starting(nemesis: Nemesis, fault: Fault) -> None:
     nemesis.pause_s = 0.05 + fault.strength
     nemesis.at_next_start(lambda: nemesis.set_trap(trap, 3.0))
     chance.choice((nemesis.crash, nemesis.crash, nemesis.kill, nemesis.request_stop))()
+
+
+def _end_slow_start(nemesis: Nemesis, fault: Fault) -> None:
+    """At any turn of its loop, while groups are read for example."""
+
+    def begin() -> None:
+        nemesis.world.loop.creep_s = SLOW_TURN_S
+        nemesis.later(2 * fault.strength, nemesis.crash)
+        nemesis.later(2.5, nemesis.quicken)
+
+    nemesis.pause_s = 0.05
+    nemesis.at_next_start(begin)
+    nemesis.kill()
 
 
 def power_loss_while_stopping(nemesis: Nemesis, fault: Fault) -> None:

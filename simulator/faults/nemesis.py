@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EXECUTOR_DELAY_S = (0.000_05, 0.005)
 FLUSH_DELAY_S = (0.000_1, 0.01)
+IN_A_COMMIT_S = EXECUTOR_DELAY_S[0] / 2
 STARTS_IN_A_ROW = 8
 """So many starts that end early, each for a reason, before it counts as one that hangs."""
 
@@ -37,11 +38,13 @@ class Nemesis:
         self.pause_s = 0.5
         self.probes = probes
         self._watch = watch
-        self._trap: Trap | None = None
+        self._traps: list[Trap] = []
         self._restart_at: float | None = None
         self._starting: asyncio.Task[bool] | None = None
         self._rot: rot.Rot | None = None
         self._accepts_loss = False
+        self.ends_next_commit = ""
+        """"power lost" or "killed": how the life ends in which metadata are written next."""
         self._before_start: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
         self._errors_before = 0
@@ -53,6 +56,7 @@ class Nemesis:
         world.machine.disk.observe = self._observe
         world.machine.disk.on_refused = probes.refused
         world.machine.metadata.on_failure = self._metadata_failed
+        world.machine.metadata.on_stage = self._commit_begun
 
     async def work(self) -> None:
         """Until the safety phase is over. InvariantError."""
@@ -75,7 +79,9 @@ class Nemesis:
     async def heal(self) -> None:
         """Disk, network and clock are well from now on, and a broker runs. InvariantError."""
         world = self.world
-        self._trap = None
+        self._traps.clear()
+        self._before_start.clear()
+        self.ends_next_commit = ""
         self.probes.look()
         world.network.heal()
         world.machine.disk.heal()
@@ -109,7 +115,7 @@ class Nemesis:
             broker.request_stop()
 
     def set_trap(self, trap: Trap, wait_s: float) -> None:
-        self._trap = trap
+        self._traps.append(trap)
         self.later(wait_s, self._remove_trap, trap)
 
     def at_next_start(self, action: Callable[[], None]) -> None:
@@ -149,16 +155,21 @@ class Nemesis:
 
     def _observe(self, operation: str, path: str, size: int) -> None:
         self.probes.operation(operation, path, size)
-        trap = self._trap
-        if trap is not None and trap.takes(operation, path):
-            self._trap = None
+        trap = next((each for each in self._traps if each.takes(operation, path)), None)
+        if trap is not None:
+            self._traps.remove(trap)
             self.world.note(f"{trap.how} at {operation} {path}")
             self.probes.at_operation = (operation, path)
             (self.crash if trap.how == "power lost" else self.kill)()
 
+    def _commit_begun(self) -> None:
+        how, self.ends_next_commit = self.ends_next_commit, ""
+        if how:
+            self.later(IN_A_COMMIT_S, self.crash if how == "power lost" else self.kill)
+
     def _remove_trap(self, trap: Trap) -> None:
-        if self._trap is trap:
-            self._trap = None
+        if trap in self._traps:
+            self._traps.remove(trap)
 
     def _ended(self) -> None:
         """A life is over: was that to be expected?"""

@@ -46,6 +46,12 @@ def metadata_refused(nemesis: Nemesis, fault: Fault) -> None:
     nemesis.world.machine.metadata.fail_next = "refuse"
 
 
+def end_in_commit(nemesis: Nemesis, fault: Fault) -> None:
+    """A life ends while the next change of the metadata is written."""
+    nemesis.pause_s = 0.05 + fault.strength
+    nemesis.ends_next_commit = nemesis.chance_of(fault).choice(("power lost", "killed"))
+
+
 def metadata_unknown(nemesis: Nemesis, fault: Fault) -> None:
     """Of the next commit nobody learns whether it was made."""
     nemesis.world.machine.metadata.fail_next = "unknown"
