@@ -131,7 +131,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Figures], str]]] = {
     "simulate": ("Simulation", _simulated),
     "crash-states": ("Crash states", _listed("states", "moments", "recordings", "failures")),
     "mutants": ("Mutants", _listed("mutants", "found")),
-    "disk-faults": ("Cells of the disk-fault matrix", _listed("cells", "defects", "failures")),
+    "disk-faults": ("Cells of the disk-fault matrix", _listed("cells", "different")),
     "model": (
         "Model of the rules",
         _listed("states", "walks", "steps", "rules", "rules_found"),

@@ -51,6 +51,7 @@ TESTED_ELSEWHERE = {
     "kbroker/cluster/memory_store.py": CONFORMANCE,
     "kbroker/cluster/revisioned_map.py": CONFORMANCE,
     "kbroker/cluster/sqlite.py": CONFORMANCE,
+    "simulator/world.py": "tests/simulator/test_run.py",
     "wire/decoder_source.py": CODEC,
     "wire/encoder_source.py": CODEC,
     "wire/primitives.py": CODEC,
