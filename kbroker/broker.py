@@ -71,6 +71,7 @@ class Broker:
         self.server: Server
         self.cluster_id = ""
         self._logs_are_sound = False
+        self._is_refused = False
         self._is_admitted = False
         self._storage_errno: int | None = None
 
@@ -100,6 +101,7 @@ class Broker:
             self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
             await self._start_on(directory, store, tasks)
         except LogDamagedError as error:
+            self._is_refused = True
             raise StartError(
                 f"{error}. To accept the loss, start once with "
                 "--set kbroker.accept.damaged.logs=true"
@@ -414,9 +416,11 @@ class Broker:
         clean = False
         if hasattr(self, "replicas"):
             await self.replicas.settle()
-            # A start that found damage must not leave word that all is well; nor one that has
-            # told no controller yet that the stop before it may have cost records.
-            clean = self._logs_are_sound and not self.failure and self._loss_is_told
+            # No word that all is well from a start that has told no controller yet that the stop
+            # before it may have cost records. One that found damage leaves what it found: after a
+            # clean stop more is damage than after a crash, also to the start after this one.
+            clean = self._logs_are_sound or self._is_refused
+            clean = clean and not self.failure and self._loss_is_told
             clean = self.replicas.close(clean=clean)
         elif self._directory is not None:
             self._directory.close(clean=False, high_watermarks={})

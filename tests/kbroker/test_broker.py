@@ -166,6 +166,27 @@ def test_a_disk_that_fails_at_start_is_said_in_one_line_and_can_start_later() ->
     run(scenario)
 
 
+def test_what_is_refused_after_a_clean_stop_is_refused_until_it_is_accepted() -> None:
+    """Whatever starts a broker again by itself must not accept the loss by that."""
+
+    async def scenario() -> None:
+        world = World()
+        async with running(world) as broker:
+            client = await broker.client()
+            target = Target("t", await client.create("t", flush_messages="1000"))
+            await client.ask(produce(target, 9, b"v"), 9)
+            client.close()
+        world.file_system.remove(f"/data/t-0/{0:020d}.log")
+        for _ in range(3):
+            assert "the last 1 records are missing" in await refused(world)
+        async with running(world, kbroker_accept_damaged_logs="true") as broker:
+            assert broker.port
+        async with running(world) as broker:
+            assert broker.port
+
+    run(scenario)
+
+
 def test_an_unexpected_disk_error_stops_the_broker_and_the_next_start_checks() -> None:
     async def scenario() -> None:
         world = World()
