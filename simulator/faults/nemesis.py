@@ -80,7 +80,6 @@ class Nemesis:
         """Disk, network and clock are well from now on, and a broker runs. InvariantError."""
         world = self.world
         self._traps.clear()
-        self._before_start.clear()
         self.ends_next_commit = ""
         self.probes.look()
         world.network.heal()
