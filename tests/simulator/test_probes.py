@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from simulator.faults.machine import Trap
 from tests.simulator.world_harness import Stage, play
 
@@ -18,7 +16,7 @@ def ended_at(operation: str, pattern: str, how: str = "power lost", skip: int = 
         client = await stage.client()
         for _ in range(20):
             stage.send(client)
-            await asyncio.sleep(0.3)
+            await stage.wait(0.3)
         await stage.serve()
         stage.watch.look_deeply()
 
@@ -51,7 +49,7 @@ def test_what_the_broker_was_at_is_read_from_its_objects() -> None:
         flusher = stage.world.machine.flusher
         assert flusher is not None
         while not flusher.under_way:
-            await asyncio.sleep(0)
+            await stage.wait(0)
         stage.fault("kill")
 
     stage = play(scene)
@@ -66,7 +64,7 @@ def test_a_failed_fsync_for_which_producers_wait() -> None:
         stage.world.machine.disk.fail("flush", "*.log", count=1)
         client = await stage.client()
         stage.send(client)
-        await asyncio.sleep(1)
+        await stage.wait(1)
         await stage.serve()
 
     stage = play(scene)
@@ -78,9 +76,9 @@ def test_a_half_open_connection_is_noticed_when_it_is_written_to() -> None:
         await stage.create_topic()
         client = await stage.client()
         stage.send(client)
-        await asyncio.sleep(0)
+        await stage.wait(0)
         stage.fault("half-open", 1.0)
-        await asyncio.sleep(1)
+        await stage.wait(1)
         stage.probes.look()
 
     assert play(scene).saw("half-open noticed") == 1

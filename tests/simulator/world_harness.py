@@ -61,6 +61,13 @@ class Stage:
     def fault(self, kind: str, strength: float = 0.5, number: int = 0) -> None:
         KINDS[kind](self.nemesis, Fault(number, 0.0, kind, strength))
 
+    async def wait(self, seconds: float) -> None:
+        """Virtual ones."""
+        loop = self.world.loop
+        over: asyncio.Future[None] = loop.create_future()
+        loop.call_later(seconds, over.set_result, None)
+        await over
+
     async def client(self) -> WireClient:
         return await connect(self.world.machine.address, "tester")
 
@@ -109,7 +116,7 @@ def play(scene: Callable[[Stage], Awaitable[None]], **options: object) -> Stage:
     async def main() -> None:
         await world.start_broker()
         await scene(stage)
-        await asyncio.sleep(0.001)  # a failed look ends the loop's turn
+        await stage.wait(0.001)  # a failed look ends the loop's turn
 
     asyncio.set_event_loop(loop)
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from simulator.client import ConnectionGoneError
@@ -22,10 +20,10 @@ def test_who_tries_again_is_served(kind: str) -> None:
         for _ in range(20):
             try:
                 await stage.send(client)
-                await asyncio.sleep(0.5)
+                await stage.wait(0.5)
             except ConnectionGoneError:
                 client = await stage.client()
-        await asyncio.sleep(20)
+        await stage.wait(20)
         await stage.produce()
         await stage.serve()
         await stage.world.machine.stop()
@@ -40,7 +38,7 @@ def test_a_cut_is_over_after_a_while() -> None:
         client = await stage.client()
         stage.fault("partition", strength=0.1)
         assert world.network.route("10.0.0.1", world.machine.host).is_cut
-        await asyncio.sleep(4)
+        await stage.wait(4)
         assert not world.network.route("10.0.0.1", world.machine.host).is_cut
         client.close()
 

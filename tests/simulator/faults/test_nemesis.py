@@ -15,7 +15,7 @@ def test_it_tends_the_broker_for_ever() -> None:
         tending = asyncio.create_task(stage.nemesis.tend())
         for _ in range(3):
             stage.world.machine.kill()
-            await asyncio.sleep(5)
+            await stage.wait(5)
             assert stage.world.machine.broker is not None
         tending.cancel()
 
@@ -27,7 +27,7 @@ def test_a_broker_that_goes_down_for_no_reason_fails_the_run() -> None:
         broker = stage.world.machine.broker
         assert broker is not None
         broker.request_stop("I do not feel like it")
-        await asyncio.sleep(1)
+        await stage.wait(1)
 
     with pytest.raises(InvariantError, match="the broker went down: I do not feel like it"):
         play(scene)

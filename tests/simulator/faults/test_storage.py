@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from simulator.client import ConnectionGoneError
@@ -39,7 +37,7 @@ def test_what_was_acknowledged_outlives_it(kind: str) -> None:
                     if told.error_code == 0:
                         acknowledged = max(acknowledged, told.base_offset + 1)
             except ConnectionGoneError:
-                await asyncio.sleep(1)
+                await stage.wait(1)
             await stage.serve()
         stage.fault("power loss")
         await stage.serve()
@@ -59,7 +57,7 @@ def test_a_full_disk_has_room_again() -> None:
         await stage.create_topic()
         stage.fault("disk full", strength=0.2)
         assert stage.world.machine.disk.capacity_bytes is not None
-        await asyncio.sleep(5)
+        await stage.wait(5)
         assert stage.world.machine.disk.capacity_bytes is None
 
     play(scene)

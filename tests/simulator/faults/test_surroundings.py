@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from simulator.faults.surroundings import MOST_OFF_MS
 from tests.simulator.world_harness import Stage, play
 
@@ -17,7 +15,7 @@ def test_clocks_step_both_ways_and_stay_within_a_week() -> None:
         before_ms = clock.now_ms()
         stage.fault("clock drift", strength=1.0)
         assert clock.now_ms() == before_ms
-        await asyncio.sleep(10)
+        await stage.wait(10)
         assert clock.now_ms() - before_ms == 11_000
 
     stage = play(scene)
@@ -33,7 +31,7 @@ def test_a_slow_processor_and_a_pause_are_over_after_a_while() -> None:
         assert loop.creep_s > 0.01 > usual_s
         stage.fault("pause", strength=1.0)
         assert loop.now > now + 20
-        await asyncio.sleep(20)
+        await stage.wait(20)
         assert loop.creep_s == usual_s
 
     play(scene)
