@@ -142,17 +142,7 @@ class Broker:
             metadata=metadata,
             settled=lambda topic_ids: self.replicas.settled(topic_ids),
         )
-        self._flusher = dependencies.make_flusher(os.path.basename(directory.path))
-        if self._monitoring is not None:
-            self._flusher = self._monitoring.measured(self._flusher)
-        self._flushes = flushes = FlushScheduler(
-            self._flusher,
-            call_soon=self._loop.call_soon,
-            on_error=self.storage_failed,
-            on_failed_flush=self.flush_failed,
-            call_later=self._loop.call_later,
-            note_flushed=directory.flushed_ends.note,
-        )
+        self._flushes = flushes = self._make_flushes(directory)
         self.replicas = replicas = ReplicaManager(
             node_id=config.node_id,
             directory=directory,
@@ -185,6 +175,19 @@ class Broker:
         self._start_upkeep(tasks, controller, metadata)
         if self._monitoring is not None:
             self._monitoring.serving(self.services)
+
+    def _make_flushes(self, directory: LogDirectory) -> FlushScheduler:
+        self._flusher = self._dependencies.make_flusher(os.path.basename(directory.path))
+        if self._monitoring is not None:
+            self._flusher = self._monitoring.measured(self._flusher)
+        return FlushScheduler(
+            self._flusher,
+            call_soon=self._loop.call_soon,
+            on_error=self.storage_failed,
+            on_failed_flush=self.flush_failed,
+            call_later=self._loop.call_later,
+            note_flushed=directory.flushed_ends.note,
+        )
 
     def _open_directory(self, path: str) -> LogDirectory:
         dependencies = self._dependencies
