@@ -2,7 +2,7 @@
 
 One `Ledger` for all workers. It holds the `History` of what they were told, and knows which
 durability each partition has: with *flushed* durability nothing that was told may ever be gone;
-with *page-cache* durability a power loss takes what lies past the last flush, and nothing else does.
+with *page-cache* durability a power loss, and nothing else, takes what lies past the last flush.
 Counterparts: `cluster.Machine` tells when a broker's life ends, the workers tell the rest.
 """
 

@@ -51,9 +51,7 @@ def decode_assignment(data: bytes) -> list[Partition]:
     return partitions
 
 
-def assign_ranges(
-    members: Sequence[str], counts: Mapping[str, int]
-) -> dict[str, list[Partition]]:
+def assign_ranges(members: Sequence[str], counts: Mapping[str, int]) -> dict[str, list[Partition]]:
     """Of each topic consecutive partitions to each member, the first ones get one more."""
     assigned: dict[str, list[Partition]] = {member: [] for member in sorted(members)}
     for topic, count in sorted(counts.items()):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.workload.committers import Committer
 from simulator.workload.final import FinalReader
 from simulator.workload.group_members import GroupMember
 from simulator.workload.group_rules import GroupRules
 from simulator.workload.idempotent import IdempotentProducer
 from simulator.workload.producers import PlainProducer
 from simulator.workload.readers import Reader
+from simulator.workload.record_deleters import RecordDeleter
+from simulator.workload.topic_admins import TopicAdmin
 from simulator.workload.topics import draw_topics
 from simulator.workload.worker import Worker
 
@@ -27,6 +30,9 @@ def draw_workers(world: World) -> list[Worker]:
         for number in range(options.idempotent_producers)
     ]
     workers += [Reader(world, f"reader-{number}") for number in range(options.readers)]
+    workers += [Committer(world, f"committer-{number}") for number in range(options.committers)]
+    admins: list[Worker] = [TopicAdmin(world, "topics"), RecordDeleter(world, "record-deleter")]
+    workers += world.chance("admins").sample(admins, k=options.admins)
     for number in range(options.groups):
         workers += _draw_members(world, f"group-{number}")
     return workers

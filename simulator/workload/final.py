@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class FinalReader:
-    """Creates the shared topics before everything else, and reads them when all is over. Mutable."""
+    """Creates the shared topics first of all, and reads them when all is over. Mutable."""
 
     def __init__(self, world: World, name: str) -> None:
         self.name = name

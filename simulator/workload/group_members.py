@@ -16,7 +16,7 @@ from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, STALE_COORDINATOR, Caller, must_be
 from simulator.workload.group_rules import GroupRules
 from simulator.workload.membership import GONE, REJOIN, Membership
-from simulator.workload.reading import check_answer
+from simulator.workload.reading import check_answer, check_out_of_range, reset_positions
 from simulator.workload.requests import (
     COMMIT_VERSION,
     FETCH_VERSION,
@@ -53,6 +53,7 @@ class GroupMember:
         self._rules = rules
         self._positions: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
+        self._lost: set[Partition] = set()
         self._membership = Membership(
             world,
             self._caller,
@@ -120,6 +121,7 @@ class GroupMember:
             return True  # it reads nothing, and asks again with the next generation
         self._positions = {partition: max(offset, 0) for partition, offset in found.items()}
         self._committed = dict(found)
+        self._lost.clear()
         for partition, offset in self._positions.items():
             self._world.ledger.history.positioned(self.name, partition, offset)
         return True
@@ -139,8 +141,8 @@ class GroupMember:
             await self._caller.recover(code, group)
             return None
         found: dict[Partition, int] = {}
-        for partition, (offset, code) in committed_offsets(answer).items():
-            must_be(code, who=self.name, what=f"OffsetFetch of {partition}")
+        for partition, (offset, error) in committed_offsets(answer).items():
+            must_be(error, who=self.name, what=f"OffsetFetch of {partition}")
             if losses == self._world.ledger.group_losses:
                 commits.fetched(fetches[partition], None if offset < 0 else offset)
             found[partition] = offset
@@ -165,6 +167,7 @@ class GroupMember:
     async def _fetch(self) -> bool:
         """Whether it is at the end of everything that it owns. ConnectionGoneError."""
         ledger = self._world.ledger
+        await reset_positions(self._caller, self._positions, self._lost)
         since = {partition: ledger.bounds(partition) for partition in self._positions}
         request = fetch_request(self._positions, wait_ms=self._chance.choice((0, 500)))
         answer = await self._caller.ask(request, FETCH_VERSION, FetchResponse)
@@ -175,8 +178,10 @@ class GroupMember:
                 position = self._positions[partition]
                 allowed = (ErrorCode.OFFSET_OUT_OF_RANGE, *RETRIABLE)
                 code = must_be(data.error_code, *allowed, who=self.name, what=f"{partition}")
+                if code is ErrorCode.OFFSET_OUT_OF_RANGE:
+                    check_out_of_range(self.name, ledger.promises[partition], partition, position)
+                    self._lost.add(partition)
                 if code is not ErrorCode.NONE:
-                    self._out_of_range(partition, code, data.log_start_offset)
                     at_end = False
                     continue
                 records = check_answer(
@@ -189,17 +194,6 @@ class GroupMember:
                 self._world.counts["consumed"] += len(records)
                 at_end &= self._positions[partition] == data.high_watermark
         return at_end
-
-    def _out_of_range(self, partition: Partition, code: ErrorCode, log_start: int) -> None:
-        if code is not ErrorCode.OFFSET_OUT_OF_RANGE:
-            return
-        promise = self._world.ledger.promises[partition]
-        position = self._positions[partition]
-        was_deleted = promise.deletable_to is None or position < promise.deletable_to
-        if not was_deleted and not promise.losses:
-            raise InvariantError(f"{self.name}: {partition} {position} is out of range")
-        self._positions[partition] = 0 if log_start == position else max(log_start, 0)
-        self._world.ledger.history.positioned(self.name, partition)
 
     async def _commit(self) -> bool:
         """Past what it was given; whether that was acknowledged. ConnectionGoneError."""
@@ -240,9 +234,7 @@ class GroupMember:
             await self._caller.recover(code, group)
         return False
 
-    def _told(
-        self, answer: OffsetCommitResponse, commits: list[Commit], losses: int
-    ) -> ErrorCode:
+    def _told(self, answer: OffsetCommitResponse, commits: list[Commit], losses: int) -> ErrorCode:
         history = self._world.ledger.history.commits
         codes = [each.error_code for topic in answer.topics for each in topic.partitions]
         code = must_be(codes[0], *REJOIN, *GONE, *RETRIABLE, who=self.name, what="a commit")
@@ -254,11 +246,14 @@ class GroupMember:
         return code
 
     async def _go(self) -> None:
-        """In one of the ways in which consumers end. ConnectionGoneError."""
+        """In one of the ways in which consumers end."""
         way = self._chance.random()
         if way < 0.5:
-            await self._commit()
-            await self._membership.leave()
+            try:
+                await self._commit()
+                await self._membership.leave()
+            except ConnectionGoneError:
+                self._membership.forget()
         elif way < 0.75:
             self._membership.forget()  # it vanishes, and is missed when its session is over
         # else it stops for a while, and may find that the group went on without it

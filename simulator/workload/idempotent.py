@@ -185,7 +185,9 @@ class IdempotentProducer:
 
     # A batch that was answered is sent once more: a client cannot always know.
 
-    def _repeat(self, client: WireClient) -> tuple[Batch, int, asyncio.Future[ProduceResponse]] | None:
+    def _repeat(
+        self, client: WireClient
+    ) -> tuple[Batch, int, asyncio.Future[ProduceResponse]] | None:
         partitions = sorted(self._stored)
         if not partitions or self._chance.random() > 0.2:
             return None

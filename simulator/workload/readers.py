@@ -14,7 +14,12 @@ from simulator.history import at
 from simulator.invariant_error import InvariantError
 from simulator.ledger import Bounds
 from simulator.workload.caller import RETRIABLE, Caller, must_be
-from simulator.workload.reading import READ_COMMITTED, check_answer
+from simulator.workload.reading import (
+    READ_COMMITTED,
+    check_answer,
+    check_out_of_range,
+    reset_positions,
+)
 from simulator.workload.requests import (
     FETCH_VERSION,
     MAX_BYTES,
@@ -47,6 +52,7 @@ class Reader:
         partitions = [each for topic in draw_topics(world.plan) for each in topic.partitions]
         self._partitions = sorted(chance.sample(partitions, chance.randint(1, len(partitions))))
         self._positions: dict[Partition, int] = dict.fromkeys(self._partitions, 0)
+        self._lost: set[Partition] = set()
         self._isolation_level = chance.choice((0, READ_COMMITTED))
         self._in_session = chance.random() < 0.6
         self._max_bytes = chance.choice((MAX_BYTES, 2_000, 100))
@@ -85,6 +91,7 @@ class Reader:
 
     async def _stop_taking(self, client: WireClient, pause_s: float) -> None:
         """Ask, and take none of the answer's bytes for a while."""
+        await reset_positions(self._caller, self._positions, self._lost)
         client.pause_taking()
         answer = self._poll(client, timeout_s=pause_s + 20)
         resume = asyncio.get_running_loop().call_later(pause_s, client.resume_taking)
@@ -101,6 +108,7 @@ class Reader:
 
     async def _poll(self, client: WireClient, timeout_s: float | None = None) -> bool:
         """One fetch; whether every partition answered well. ConnectionGoneError."""
+        await reset_positions(self._caller, self._positions, self._lost)
         changed = {
             partition: offset
             for partition, offset in self._positions.items()
@@ -153,7 +161,11 @@ class Reader:
         allowed = (ErrorCode.OFFSET_OUT_OF_RANGE, *RETRIABLE)
         code = must_be(data.error_code, *allowed, who=self.name, what=f"{at(partition, position)}")
         if code is ErrorCode.OFFSET_OUT_OF_RANGE:
-            self._start_over(partition, position, data)
+            check_out_of_range(
+                self.name, self._world.ledger.promises[partition], partition, position
+            )
+            self._lost.add(partition)
+            self._known.pop(partition, None)
             return False
         if code is not ErrorCode.NONE:
             self._known.pop(partition, None)
@@ -171,15 +183,3 @@ class Reader:
         self._world.ledger.polled(self.name, partition, records, since)
         self._positions[partition] += len(records)
         return True
-
-    def _start_over(self, partition: Partition, position: int, data: PartitionData) -> None:
-        """Where records were deleted before they were read, or a power loss took the end."""
-        promise = self._world.ledger.promises[partition]
-        was_deleted = promise.deletable_to is None or position < promise.deletable_to
-        if not was_deleted and not promise.losses:
-            raise InvariantError(f"{self.name}: {at(partition, position)} is out of range")
-        self._world.ledger.history.positioned(self.name, partition)
-        self._positions[partition] = max(data.log_start_offset, 0)
-        if self._positions[partition] == position:
-            self._positions[partition] = 0
-        self._known.pop(partition, None)

@@ -30,6 +30,7 @@ from wire.messages.produce import PartitionProduceData, ProduceRequest, TopicPro
 from wire.records.batch import build_batch, iterate_batches
 from wire.records.compression import Compression
 from wire.records.record import Record, iterate_records
+from wire.schema import Records
 
 PRODUCE_VERSION = 9
 FETCH_VERSION = 12
@@ -122,9 +123,9 @@ def fetch_request(
     )
 
 
-def values_in(records: object) -> list[tuple[int, bytes]]:
+def values_in(records: Records | None) -> list[tuple[int, bytes]]:
     """(offset, value) of the whole batches that a Fetch answered."""
-    data = memoryview(records or b"")  # type: ignore[call-overload]
+    data = memoryview(records or b"")  # type: ignore[arg-type]
     return [
         (record.offset, record.value or b"")
         for position, _ in iterate_batches(data)

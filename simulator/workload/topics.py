@@ -22,7 +22,7 @@ FOREVER_MS = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class TopicPlan:
-    """`settings` are the topic's own. `is_flushed`: nothing answered may be lost in a power loss."""
+    """`settings` are the topic's own. `is_flushed`: a power loss may take nothing answered."""
 
     name: str
     partition_count: int
