@@ -18,6 +18,8 @@ from wire.records.control import EndTransactionMarker
 
 BATCHES_REMEMBERED = 5
 """A producer has at most five requests in flight: a duplicate is one of its last five batches."""
+MOST_AWAITED = 10_000
+"""New producers whose first batch the disk refused; of more, the oldest are forgotten."""
 NO_TIMESTAMP = -1
 NO_COORDINATOR_EPOCH = -1
 
@@ -104,6 +106,8 @@ class ProducerState:
         self._open: dict[int, int] = {}
         # First offset -> last offset, of those whose marker the high watermark has not passed.
         self._unreplicated: dict[int, int] = {}
+        # Producer id -> (epoch, sequence) that the disk refused, of producers not known yet.
+        self._awaited: dict[int, tuple[int, int]] = {}
 
     @property
     def entries(self) -> list[ProducerEntry]:
@@ -161,6 +165,8 @@ class ProducerState:
             _check_transaction(entry, header)
         if origin is Origin.CLIENT:
             _check_sequence(entry, header)
+            if self._awaited:
+                self._check_awaited(header)
         return _plan_data(entry, header, base_offset)
 
     def _plan_marker(
@@ -208,6 +214,28 @@ class ProducerState:
             del self._open[completed.first_offset]
             self._unreplicated[completed.first_offset] = completed.last_offset
         self._entries[entry.producer_id] = entry
+        if self._awaited:
+            self._awaited.pop(entry.producer_id, None)
+
+    def refused(self, update: ProducerUpdate) -> None:
+        """The disk did not take the batch. A producer that is not known may begin with any
+        sequence: until this batch comes again it may not, or those in flight behind it would be
+        stored in front of it."""
+        entry = update.entry
+        if entry.producer_id in self._entries or not entry.batches:
+            return
+        if len(self._awaited) >= MOST_AWAITED:
+            del self._awaited[next(iter(self._awaited))]
+        self._awaited[entry.producer_id] = entry.producer_epoch, entry.batches[0].first_sequence
+
+    def _check_awaited(self, header: BatchHeader) -> None:
+        epoch, sequence = self._awaited.get(header.producer_id, (NO_PRODUCER_EPOCH, NO_SEQUENCE))
+        if epoch == header.producer_epoch and sequence != header.base_sequence:
+            raise KafkaError(
+                ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+                f"producer {header.producer_id} with epoch {epoch} sent sequence "
+                f"{header.base_sequence}, but {sequence} did not get onto the disk",
+            )
 
     def replay(
         self, header: BatchHeader, marker: EndTransactionMarker | None = None
@@ -257,6 +285,7 @@ class ProducerState:
             if entry.transaction_first_offset is not None
         }
         self._unreplicated = {}
+        self._awaited = {}
         self.end_offset = end_offset
 
     def on_log_start(self, log_start_offset: int) -> None:

@@ -120,7 +120,11 @@ class Writer:
             config=config,
             jitter_ms=self._jitter_ms(segment, config) if config.segment_jitter_ms else 0,
         ):
-            segment = self.roll_at(base_offset, now_ms=now_ms)
+            try:
+                segment = self.roll_at(base_offset, now_ms=now_ms)
+            except OSError:
+                self._refused(update)
+                raise
         ended = update.completed if update is not None else None
         if ended is not None and ended.is_aborted:
             # Before the marker: a marker without its entry would show aborted records.
@@ -141,12 +145,17 @@ class Writer:
         except OSError as error:
             self.tail_is_torn = isinstance(error, TornAppendError)
             self.is_changed = True
+            self._refused(update)
             self._take_back_abortion(segment, base_offset)
             raise
         self.is_changed = True
         self._producer_state.end_offset = last_offset + 1
         if update is not None:
             self._producer_state.apply(update)
+
+    def _refused(self, update: ProducerUpdate | None) -> None:
+        if update is not None:
+            self._producer_state.refused(update)
 
     def _take_back_abortion(self, segment: Segment, base_offset: int) -> None:
         try:

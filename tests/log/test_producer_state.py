@@ -174,6 +174,28 @@ def test_a_failed_append_changes_nothing(partition: Partition) -> None:
     assert partition.append(_header(1)) == 1
 
 
+def test_what_comes_behind_a_refused_first_batch_waits_for_it(partition: Partition) -> None:
+    """A producer that is not known may begin anywhere, but not because its disk was full."""
+    state = partition.state
+    refused = state.plan(_header(0, 3), base_offset=0, origin=Origin.CLIENT)
+    assert refused is not None
+    state.refused(refused)
+    assert partition.append(_header(3)) == OUT_OF_ORDER
+    assert partition.append(_header(7, producer_id=9)) == 0, "others may begin anywhere"
+    assert partition.append(_header(0, 3)) == 1
+    assert partition.append(_header(3)) == 4
+
+
+def test_a_producer_that_gave_the_refused_batch_up_goes_on_in_a_new_epoch(
+    partition: Partition,
+) -> None:
+    refused = partition.state.plan(_header(0, 3), base_offset=0, origin=Origin.CLIENT)
+    assert refused is not None
+    partition.state.refused(refused)
+    assert partition.append(_header(0, epoch=1)) == 0
+    assert partition.append(_header(1, epoch=1)) == 1
+
+
 def test_the_brokers_own_batches_have_no_sequence(partition: Partition) -> None:
     assert partition.append(_header(-1), Origin.COORDINATOR) == 0
     assert partition.append(_header(-1), Origin.COORDINATOR) == 1
