@@ -68,7 +68,8 @@ def _encode_lines(lines: list[str]) -> bytes:
 
 
 def _decode_lines(data: bytes, path: str) -> Iterator[str]:
-    lines = _text(data, path).splitlines()
+    text = _text(data, path)
+    lines = text.splitlines()
     if not lines:
         return  # Kafka makes its checkpoint files empty before it first writes them
     version = _integer(lines[0], path)
@@ -78,6 +79,9 @@ def _decode_lines(data: bytes, path: str) -> Iterator[str]:
     entries = lines[2:]
     if count != len(entries):
         raise CheckpointError(f"{path}: {len(entries)} entries, where {count} are announced")
+    if not text.endswith("\n"):
+        # Kafka, too, ends each line: half a number is another number.
+        raise CheckpointError(f"{path}: its last line is cut")
     yield from entries
 
 

@@ -183,12 +183,14 @@ def _start_behind(recovery: Recovery, end_offset: int) -> None:
 def _load_epochs(
     file_system: FileSystem, directory: str, names: list[str], *, has_records: bool
 ) -> tuple[LeaderEpochs, bool]:
-    if LEADER_EPOCHS not in names:
-        if has_records:
-            logger.warning("%s is missing in %s: it is made anew", LEADER_EPOCHS, directory)
-        return LeaderEpochs(), not has_records
-    try:
-        return LeaderEpochs.load(file_system, directory), True
-    except CheckpointError as error:
-        logger.warning("%s: the leader epochs are read from the batches", error)
-        return LeaderEpochs(), False
+    epochs = LeaderEpochs()
+    if LEADER_EPOCHS in names:
+        try:
+            epochs = LeaderEpochs.load(file_system, directory)
+        except CheckpointError as error:
+            logger.warning("%s: the leader epochs are read from the batches", error)
+            return epochs, False
+    if has_records and not epochs.entries:
+        logger.warning("%s is missing or empty in %s: it is made anew", LEADER_EPOCHS, directory)
+        return epochs, False
+    return epochs, True

@@ -56,6 +56,7 @@ def test_offsets_as_kafka_writes_them() -> None:
         (b"0\n1\na 0\n", "expected 'topic partition offset', found 'a 0'"),
         (b"0\n1\na 0 z\n", "'z' is not a number"),
         (b"0\n1\na 0 -1\n", "negative"),
+        (b"0\n1\na 0 1", "its last line is cut"),
         (b"\xff\xfe", "not UTF-8"),
         (bytes(20), "is not a number"),
     ],
