@@ -426,7 +426,8 @@ class Broker:
             clean = clean and not self.failure and self._loss_is_told
             clean = self.replicas.close(clean=clean)
         elif self._directory is not None:
-            self._directory.close(clean=False, high_watermarks={})
+            # Nothing was opened: what it was left as, it still is.
+            self._directory.close(clean=self._directory.was_clean, high_watermarks={})
         if self._store is not None:
             await self._store.close()
         if self._logs_are_sound:

@@ -187,6 +187,32 @@ def test_what_is_refused_after_a_clean_stop_is_refused_until_it_is_accepted() ->
     run(scenario)
 
 
+class Unreadable:
+    """A metadata store that answers nothing."""
+
+    def __getattr__(self, name: str) -> object:
+        async def fail(*arguments: object, **options: object) -> None:
+            if name != "close":
+                raise StoreUnavailableError("it cannot be read")
+
+        return fail
+
+
+def test_a_start_without_its_metadata_leaves_word_of_the_clean_stop_before_it() -> None:
+    async def scenario() -> None:
+        world = World()
+        async with running(world):
+            pass
+        whole, world.store = world.store, Unreadable()
+        await refused(world)
+        assert world.file_system.exists("/data/.kafka_cleanshutdown")
+        world.store = whole
+        async with running(world) as broker:
+            assert broker.port
+
+    run(scenario)
+
+
 def test_an_unexpected_disk_error_stops_the_broker_and_the_next_start_checks() -> None:
     async def scenario() -> None:
         world = World()
