@@ -20,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PATCHES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "patches")
 COPIED = ("wire", "log", "coordinator", "kbroker", "simulator", "tests", "pyproject.toml")
 SEEDS = (sys.executable, "-m", "simulator.mutants.seeds")
+NO_PROGRAM = ("NameError", "SyntaxError", "ImportError", "UnboundLocalError")
 SECONDS_A_SEED = 2.0
 SECONDS_TO_START = 60.0
 MOST_SHOWN = 2_000
@@ -40,16 +41,16 @@ class PatchError(Exception):
     """A patch does not fit the sources any more; one line."""
 
 
-def hunt(mutant: Mutant) -> Verdict:
+def hunt(mutant: Mutant, patches: str = PATCHES) -> Verdict:
     """Look for the bug within the bound that the table gives. PatchError."""
-    with mutated(mutant) as directory:
+    with mutated(mutant, patches) as directory:
         if mutant.scenario:
             return _play(mutant, directory)
         return _search(mutant, directory)
 
 
 @contextmanager
-def mutated(mutant: Mutant) -> Iterator[str]:
+def mutated(mutant: Mutant, patches: str = PATCHES) -> Iterator[str]:
     """A copy of the sources with the patch in it, for as long as it is needed."""
     with tempfile.TemporaryDirectory(prefix=f"mutant-{mutant.name}-") as directory:
         for name in COPIED:
@@ -58,13 +59,15 @@ def mutated(mutant: Mutant) -> Iterator[str]:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, target)
-        apply_patch(mutant, directory)
+        apply_patch(mutant, directory, patches)
         yield directory
 
 
-def apply_patch(mutant: Mutant, directory: str, *, only_check: bool = False) -> None:
+def apply_patch(
+    mutant: Mutant, directory: str, patches: str = PATCHES, *, only_check: bool = False
+) -> None:
     """`directory` holds the sources; it need not be under git. PatchError."""
-    patch = os.path.join(PATCHES, f"{mutant.name}.patch")
+    patch = os.path.join(patches, f"{mutant.name}.patch")
     command = ["git", "apply", *(["--check"] if only_check else []), patch]
     # Outside any repository: git would otherwise skip what is not in its index.
     environment = {**os.environ, "GIT_DIR": os.path.join(directory, "no-repository")}
@@ -85,6 +88,8 @@ def _search(mutant: Mutant, directory: str) -> Verdict:
     if code != 1 or len(lines) < 2 or not lines[-2].isdigit():
         return Verdict(mutant, "", mutant.seeds, "" if code == 0 else output[-MOST_SHOWN:])
     seed = int(lines[-2])
+    if lines[-1].startswith(NO_PROGRAM) or " NameError(" in lines[-1]:
+        return Verdict(mutant, "", seed + 1, f"the patch makes no program: {lines[-1]}")
     code, output = _run([*SEEDS, str(seed), str(seed + 1)], ROOT, SECONDS_TO_START)
     if code != 0:
         return Verdict(mutant, "", seed + 1, f"seed {seed} fails without the bug as well")
@@ -121,4 +126,5 @@ def _run(command: list[str], directory: str, limit_s: float) -> tuple[int | None
         )
     except subprocess.TimeoutExpired:
         return None, ""
-    return done.returncode, done.stdout + done.stderr[-MOST_SHOWN:]
+    # What is parsed stands alone; what went wrong otherwise explains itself.
+    return done.returncode, done.stdout or done.stderr[-MOST_SHOWN:]

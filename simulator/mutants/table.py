@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "durable-end-raised-after-a-truncation",
         "A flush that began before a truncation raises the durable end past it.",
-        seeds=400,
+        scenario="tests/log/test_flushing.py::test_a_flush_does_not_count_if_a_truncation_came_between",
     ),
     Mutant(
         "index-trusted-after-a-crash",
@@ -40,7 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "committed-data-cut",
-        "Recovery cuts a bad batch among records that were acknowledged, as if it were a torn tail.",
+        "Recovery cuts a bad batch among acknowledged records, as if it were a torn tail.",
         seeds=400,
     ),
     Mutant(
@@ -66,12 +66,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "session-timeout-during-a-load",
         "Members of a group that was loaded are expected as if time had passed for them: at once.",
-        seeds=400,
+        scenario="tests/kbroker/test_coordination.py::test_a_group_comes_back_with_its_generation_and_a_fresh_session",
     ),
     Mutant(
         "repeat-answered-before-the-first",
         "A repeated batch is answered although its first copy is not durable.",
-        seeds=400,
+        scenario="tests/process/test_flush_order.py::test_a_retry_of_what_is_not_yet_durable_waits_as_well",
     ),
     Mutant(
         "failed-fsync-forgotten",
