@@ -52,6 +52,8 @@ TESTED_ELSEWHERE = {
     "kbroker/cluster/revisioned_map.py": CONFORMANCE,
     "kbroker/cluster/sqlite.py": CONFORMANCE,
     "simulator/world.py": "tests/simulator/test_run.py",
+    "simulator/workload/membership.py": "tests/simulator/workload/test_group_members.py",
+    "simulator/workload/reading.py": "tests/simulator/workload/test_readers.py",
     "wire/decoder_source.py": CODEC,
     "wire/encoder_source.py": CODEC,
     "wire/primitives.py": CODEC,
