@@ -82,6 +82,11 @@ class CheckpointWriter:
         """Go on writing these into the checkpoint `name`: of partitions that are not open."""
         self._kept[name] = offsets
 
+    def let_go(self, key: TopicPartition) -> None:
+        """Of a partition that is not open: it was deleted."""
+        for offsets in self._kept.values():
+            offsets.pop(key, None)
+
     def forget(self, keys: Iterable[TopicPartition]) -> None:
         """Make sure, durably, that no file speaks of these partitions, nor will. Raises OSError.
 
@@ -130,19 +135,9 @@ class CheckpointWriter:
 
         The leaders' epochs come first: recovery reads no batch before the recovery point.
         """
-        files = [
-            CheckpointFile(
-                f"{log.directory}/{LEADER_EPOCHS}",
-                encode_epochs(log.leader_epochs.entries),
-                self._generation,
-                epochs=log.leader_epochs,
-                change_count=log.leader_epochs.change_count,
-            )
-            for log in logs.values()
-            if log.leader_epochs.is_changed
-        ]
-        files += self.gather_log_starts(logs)
+        files = [self._epochs_of(log) for log in logs.values() if log.leader_epochs.is_changed]
         for name, offsets in (
+            (LOG_STARTS, _log_starts(logs)),
             (RECOVERY_POINTS, {key: log.recovery_point for key, log in logs.items()}),
             (
                 HIGH_WATERMARKS,
@@ -155,10 +150,28 @@ class CheckpointWriter:
     def gather_log_starts(
         self, logs: Mapping[TopicPartition, PartitionLog]
     ) -> list[CheckpointFile]:
-        """The checkpoint of log starts alone, if it has changed: a deletion is to be durable."""
-        # Kafka, too, leaves out a log that starts at 0.
-        starts = {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset}
-        return self._gather_offsets(LOG_STARTS, starts)
+        """The checkpoint of log starts alone, if it has changed: a deletion is to be durable.
+
+        With it, and before it, the epochs of these logs: they begin where the log does, and so
+        contradict a number that the disk has changed, whose format has no checksum.
+        """
+        written = self._written[f"{self.path}/{LOG_STARTS}"] or {}
+        files = self._gather_offsets(LOG_STARTS, _log_starts(logs))
+        epochs = [
+            self._epochs_of(log)
+            for key, log in logs.items()
+            if files and log.leader_epochs.is_changed and log.log_start_offset != written.get(key)
+        ]
+        return epochs + files
+
+    def _epochs_of(self, log: PartitionLog) -> CheckpointFile:
+        return CheckpointFile(
+            f"{log.directory}/{LEADER_EPOCHS}",
+            encode_epochs(log.leader_epochs.entries),
+            self._generation,
+            epochs=log.leader_epochs,
+            change_count=log.leader_epochs.change_count,
+        )
 
     def _gather_offsets(
         self, name: str, offsets: dict[TopicPartition, int]
@@ -235,6 +248,11 @@ def read_or_reset(writer: CheckpointWriter, name: str) -> tuple[dict[TopicPartit
     except CheckpointError as error:
         logger.warning("%s: every partition is checked from its start", error)
         return {}, False
+
+
+def _log_starts(logs: Mapping[TopicPartition, PartitionLog]) -> dict[TopicPartition, int]:
+    # Kafka, too, leaves out a log that starts at 0.
+    return {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset}
 
 
 def _remove_keys(offsets: dict[TopicPartition, int], keys: Iterable[TopicPartition]) -> None:

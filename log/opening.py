@@ -67,8 +67,9 @@ def open_log(
         file_system, directory, names, has_records=segments.size_bytes > 0
     )
     clean = clean and epochs_are_sound
-    if clean:
-        log_start_offset = _sound_start(name, log_start_offset, leader_epochs)
+    log_start_offset = _sound_start(
+        name, log_start_offset, leader_epochs, first_offset=segments.first.base_offset
+    )
     recovery = Recovery(
         file_system=file_system,
         directory=directory,
@@ -119,21 +120,33 @@ def _find_end(recovery: Recovery, *, clean: bool, is_new: bool) -> tuple[int, bo
     return end_offset, is_trusted
 
 
-def _sound_start(name: str, log_start_offset: int, leader_epochs: LeaderEpochs) -> int:
-    """After a clean stop the history of epochs begins where the log does: a checkpoint that says
-    more would hide records, and retention would then remove them.
+def _sound_start(
+    name: str, log_start_offset: int, leader_epochs: LeaderEpochs, *, first_offset: int
+) -> int:
+    """The history of epochs begins where the log does, and is written first. A checkpoint that says
+    more would hide records, and retention would then remove them: the lower one is taken.
     """
     entries = leader_epochs.entries
-    if not entries or log_start_offset <= entries[0].start_offset:
+    if not entries:
         return log_start_offset
-    logger.error(
-        "%s starts at offset %d by its checkpoint and at %d by its leader epochs: the lower is "
-        "taken, so that deleted records may be there again",
-        name,
-        log_start_offset,
-        entries[0].start_offset,
-    )
-    return entries[0].start_offset
+    least = entries[0].start_offset
+    if log_start_offset > least:
+        logger.error(
+            "%s starts at offset %d by its checkpoint and at %d by its leader epochs: the lower is "
+            "taken, so that deleted records may be there again",
+            name,
+            log_start_offset,
+            least,
+        )
+        return least
+    if least > max(log_start_offset, first_offset):
+        logger.warning(
+            "%s starts at offset %d by its leader epochs, but no checkpoint says so: deleted "
+            "records may be there again",
+            name,
+            least,
+        )
+    return log_start_offset
 
 
 def _check_start(recovery: Recovery, *, clean: bool) -> None:

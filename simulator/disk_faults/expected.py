@@ -131,13 +131,13 @@ EXPECTED: dict[str, tuple[str, str, str, str]] = {
         "bbb....       .b..Rbbb",
         "bbb....       .b..Rbbb",
     ),
-    # Where it is silent the log starts at its first file. A larger number hides records: after a
-    # clean stop the epochs contradict it, after a crash they may be older than it (as in Kafka).
+    # Where it is silent the log starts at its first file. A larger number would hide records: the
+    # epochs, which are written before it, contradict it.
     "log-starts": (
         ".......       .....SSF",
-        "uuuu.ub       uu.uRSSF",
-        "uuuu.uo       uu.uRSSF",
-        "uuuu.uo       uu.uRSSF",
+        "uuuuuub       uuuuRSSF",
+        "uuuuuub       uuuuRSSF",
+        "uuuuuub       uuuuRSSF",
     ),
     # That it is there counts, not what it says.
     "clean": (

@@ -245,14 +245,12 @@ def _unsaid(cell: Cell, untold: list[tuple[str, str]], observed: Observed) -> Ou
         return Outcome.OUTSIDE
     if is_bit and observed.out_of_place:
         return Outcome.OUTSIDE
-    if all("deleted up to" in each for each in what):
+    if observed.lines and all("deleted up to" in each for each in what):
         return Outcome.REVIVED
     if is_tail or "cut a torn tail" in lines:
         return Outcome.TAIL_CUT
     if any(level >= logging.ERROR for level, _ in observed.lines):
         return Outcome.REBUILT
-    if is_bit and cell.kind.hides_records:
-        return Outcome.OUTSIDE
     if all("the time of" in each for each in what):
         return Outcome.MISLED
     is_gone = any("gone" in each or "changed" in each for each in what)

@@ -30,8 +30,6 @@ class FileKind:
     holds_batches: bool = False
     is_tail: bool = False
     """It holds what was written last."""
-    hides_records: bool = False
-    """A number in it, which has no checksum, says which records are served."""
 
     def patterns(self, path: str) -> tuple[str, ...]:
         """What operations fail on: the file, and the one that is written to take its place."""
@@ -87,7 +85,7 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("meta", "`meta.properties`", _named(f"{DATA}/{META_PROPERTIES}")),
     FileKind("recovery-points", f"`{RECOVERY_POINTS}`", _named(f"{DATA}/{RECOVERY_POINTS}")),
     FileKind("high-watermarks", f"`{HIGH_WATERMARKS}`", _named(f"{DATA}/{HIGH_WATERMARKS}")),
-    FileKind("log-starts", f"`{LOG_STARTS}`", _named(f"{DATA}/{LOG_STARTS}"), hides_records=True),
+    FileKind("log-starts", f"`{LOG_STARTS}`", _named(f"{DATA}/{LOG_STARTS}")),
     FileKind("clean", f"`{CLEAN_SHUTDOWN}`", _named(f"{DATA}/{CLEAN_SHUTDOWN}")),
     FileKind("flushed-ends", f"`{HINT}`", _named(f"{DATA}/{HINT}")),
     FileKind("lock", f"`{LOCK}`", _named(f"{DATA}/{LOCK}")),

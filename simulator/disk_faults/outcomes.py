@@ -22,7 +22,7 @@ class Outcome(Enum):
         "taken for a torn end: after a power cut what was written in the last seconds, whose flush"
         " was not noted durably, looks the same as a write that was never finished",
     )
-    REVIVED = "u", "no record is lost, but deleted ones may be there again"
+    REVIVED = "u", "no record is lost, but deleted ones may be there again, as a log line says"
     REFUSED = (
         "R",
         "the start is refused, in one line that names the file or its partition, and the ways out",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from log.checkpoints import encode_epochs
+from log.file_system import write_atomically
 from log.flushing import FlushedEnd
+from log.leader_epochs import FILE_NAME as LEADER_EPOCHS
 from log.log_config import LogConfig
 from log.partition_log import PartitionLog
 from log.scan import iterate_whole
@@ -80,6 +83,12 @@ class LogOnDisk:
         """Write what the broker writes every second; with it, an epoch must be on disk first."""
         log.leader_epochs.write_if_changed(self.disk, DIRECTORY)
         self.checkpoints = Checkpoints(log.recovery_point, log.log_start_offset, log.recovery_point)
+
+    def deleted_up_to(self, offset: int) -> None:
+        """What DeleteRecords makes durable: the history of epochs first, then the checkpoint."""
+        path = f"{DIRECTORY}/{LEADER_EPOCHS}"
+        write_atomically(self.disk, path, encode_epochs([(self.leader_epoch, offset)]))
+        self.checkpoints.log_start_offset = offset
 
     def append(self, log: PartitionLog, *values: bytes, timestamp_ms: int | None = None) -> int:
         data = batch(*values, timestamp_ms=self.now_ms if timestamp_ms is None else timestamp_ms)

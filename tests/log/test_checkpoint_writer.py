@@ -20,6 +20,7 @@ from log.leader_epochs import LeaderEpochs
 from log.log_config import LogConfig
 from log.partition_log import PartitionLog
 from simulator.disk import SimulatedDisk
+from tests.log.log_harness import NOW, batch
 
 KEY = ("t", 0)
 
@@ -181,3 +182,20 @@ def test_log_starts_can_be_written_alone_and_only_where_they_have_changed() -> N
     after = CheckpointWriter(disk.crash(random.Random(1)), "d")
     assert after.read_offsets(LOG_STARTS) == {KEY: 7}
     assert RECOVERY_POINTS in _names(writer, log, 7), "the others have their own time"
+
+
+def test_the_epochs_of_a_log_are_written_before_its_start() -> None:
+    """They begin where the log does: a number that a bit has raised is known by them."""
+    disk, writer = _writer()
+    log = _log(disk)
+    log.append_as_leader(batch(b"a", b"b", b"c"), leader_epoch=0, now_ms=NOW)
+    writer.write(writer.gather({KEY: log}, {KEY: 0}))
+    log.advance_log_start(2)
+    files = writer.gather_log_starts({KEY: log})
+    assert [file.path for file in files] == [
+        f"{log.directory}/leader-epoch-checkpoint",
+        f"d/{LOG_STARTS}",
+    ]
+    writer.write(files)
+    assert not log.leader_epochs.is_changed
+    assert writer.gather_log_starts({KEY: log}) == []

@@ -55,7 +55,7 @@ def test_a_log_that_ends_below_its_start_goes_on_at_the_start() -> None:
     log = home.open()
     home.append(log, b"a", b"b")
     log.close()
-    home.checkpoints.log_start_offset = 10
+    home.deleted_up_to(10)
     log = home.open(clean=False)
     assert (log.log_start_offset, log.log_end_offset, log.recovery_point) == (10, 10, 10)
     assert values_of(log) == {}
@@ -83,7 +83,7 @@ def test_sound_records_below_the_claimed_start_are_set_aside_and_not_destroyed(
     for _ in range(3):
         home.append(log, b"v" * 80)
     log.close()
-    home.checkpoints.log_start_offset = 10
+    home.deleted_up_to(10)
     contents = {
         name: home.disk.read_file(f"{DIRECTORY}/{name}")
         for name in home.disk.list_directory(DIRECTORY)
@@ -166,8 +166,9 @@ def test_a_log_whose_oldest_file_is_gone_is_refused_after_a_clean_stop(
     assert "the records before it are gone" in caplog.text
 
 
-def test_a_log_start_that_hides_records_is_not_believed_after_a_clean_stop(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_log_start_that_hides_records_is_not_believed(
+    clean: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = LogOnDisk()
     log = home.open()
@@ -177,6 +178,23 @@ def test_a_log_start_that_hides_records_is_not_believed_after_a_clean_stop(
     home.checkpoint(log)
     assert home.checkpoints.log_start_offset == 1
     home.checkpoints.log_start_offset = 3  # one bit of the digit
-    log = home.open(clean=True)
+    log = home.open(clean=clean)
     assert log.log_start_offset == 1
     assert "by its checkpoint and at 1 by its leader epochs" in caplog.text
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_deletion_that_the_checkpoint_has_forgotten_is_said(
+    clean: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = LogOnDisk()
+    log = home.open()
+    home.append(log, b"a", b"b", b"c", b"d")
+    log.advance_log_start(1)
+    log.close()
+    home.checkpoint(log)
+    home.open(clean=clean).close()
+    assert not caplog.text
+    home.checkpoints.log_start_offset = 0
+    assert home.open(clean=clean).log_start_offset == 0
+    assert "starts at offset 1 by its leader epochs, but no checkpoint says so" in caplog.text

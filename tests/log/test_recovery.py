@@ -171,7 +171,8 @@ def test_records_missing_below_the_log_start_are_missed_by_nobody(
 ) -> None:
     """What DeleteRecords took need not have been flushed, and counts as durable."""
     home = _home(flush_messages=flush_messages)
-    home.checkpoints = Checkpoints(recovery_point=10, log_start_offset=10, flushed_end=10)
+    home.checkpoints = Checkpoints(recovery_point=10, flushed_end=10)
+    home.deleted_up_to(10)
     file = home.disk.open(FIRST)
     file.truncate(int(batches * _batch_size(home)))
     file.close()
