@@ -54,6 +54,7 @@ class GroupMember:
         self._positions: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._lost: set[Partition] = set()
+        self._at_end = True
         self._membership = Membership(
             world,
             self._caller,
@@ -104,7 +105,12 @@ class GroupMember:
             if self._world.loop.now > leaves_at and not self._world.finishing:
                 await self._go()
                 return False
-            await asyncio.sleep(2.0 if self._world.finishing else HEARTBEAT_S)
+            await asyncio.sleep(self._pause_s())
+
+    def _pause_s(self) -> float:
+        if not self._world.finishing:
+            return HEARTBEAT_S
+        return 2.0 if self._at_end else 0.01
 
     async def _rejoin(self) -> None:
         """Commit what was processed, as consumers do when partitions are revoked; then join."""
@@ -158,7 +164,7 @@ class GroupMember:
                 self._membership.generation = -1  # it could not learn where to read on
                 return False
             return none_will_send
-        at_end = await self._fetch()
+        self._at_end = at_end = await self._fetch()
         if self._chance.random() < 0.5 or none_will_send:
             done = await self._commit()
             return none_will_send and at_end and done and await self._finish()

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 REMEMBERED_BATCHES = 5
 """A broker remembers as many of a producer's batches in a partition: no more are in flight."""
 SEQUENCES = 1 << 31
+MAY_BE_STORED = (
+    ErrorCode.REQUEST_TIMED_OUT,
+    ErrorCode.KAFKA_STORAGE_ERROR,
+    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+)
+"""Answers that do not say whether the batch is there."""
 FORGOTTEN = (
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
     ErrorCode.UNKNOWN_PRODUCER_ID,
@@ -113,7 +119,7 @@ class IdempotentProducer:
         self._open = [batch for batch, _ in under_way]
         if repeated is not None:
             await self._check_repeated(*repeated)
-        failed: set[Partition] = set()
+        failed: dict[Partition, ErrorCode] = {}
         self._doubtful.clear()
         for batch, future in under_way:
             told = answers_by_partition(await future)[batch.partition]
@@ -143,7 +149,9 @@ class IdempotentProducer:
                 batches.append(batch)
         return batches
 
-    def _take(self, batch: Batch, told: PartitionProduceResponse, failed: set[Partition]) -> bool:
+    def _take(
+        self, batch: Batch, told: PartitionProduceResponse, failed: dict[Partition, ErrorCode]
+    ) -> bool:
         """An answer; False where the producer has to begin anew. `failed`: where a batch before
         this one has to be sent again, so that this one could not be in its turn."""
         code = ErrorCode(told.error_code)
@@ -162,9 +170,9 @@ class IdempotentProducer:
             return True
         must_be(code, *RETRIABLE, who=self.name, what="a batch")
         if code is not ErrorCode.NONE:
-            failed.add(partition)
+            failed.setdefault(partition, code)
             return True
-        if partition in failed:
+        if partition in failed and failed[partition] not in MAY_BE_STORED:
             raise InvariantError(
                 f"{self.name}: sequence {batch.sequence} of {self._identity} was stored, "
                 f"though one before it was not"
