@@ -99,6 +99,7 @@ class Broker:
         directory = self._open_directory(path)
         try:
             self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
+            store.on_broken = self._metadata_broken
             await self._start_on(directory, store, tasks)
         except LogDamagedError as error:
             self._is_refused = True
@@ -389,6 +390,12 @@ class Broker:
         self.replicas.storage_failed(error)
         if self.replicas.offline:
             self.request_stop(f"the log directory is offline: {error}")
+
+    def _metadata_broken(self, error: MetadataStoreError) -> None:
+        """Whether a change was written nobody knows before the next start reads it: until then no
+        topic, no setting and no producer id could be given out."""
+        logger.error("the metadata store failed: %s", error.detail)
+        self.request_stop(f"the metadata store is broken: {error.detail}")
 
     def request_stop(self, failure: str = "") -> None:
         """Ask the broker to end; `failure` is why it has to."""

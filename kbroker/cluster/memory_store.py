@@ -112,6 +112,7 @@ class MemoryStore:
         self._journal = journal
         self._waiting: deque[_Waiting] = deque()
         self._committing: asyncio.Future[None] | None = None
+        self.on_broken: Callable[[MetadataStoreError], None] = lambda error: None
         self._broken: MetadataStoreError | None = None
         self._closed = False
         self._leases: dict[int, _Lease] = {}
@@ -280,6 +281,8 @@ class MemoryStore:
 
     def _note_failure(self, error: BaseException) -> None:
         if isinstance(error, OutcomeUnknownError):
+            if self._broken is None:
+                self.on_broken(error)
             self._broken = error
 
     # Leases

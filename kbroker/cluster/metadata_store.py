@@ -15,7 +15,7 @@ limits and sort orders, users and roles. Nothing in kbroker needs them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -219,7 +219,12 @@ class Watch(Protocol):
 
 
 class MetadataStore(Protocol):
-    """Reads are linearizable. Any call may raise StoreUnavailableError."""
+    """Reads are linearizable. Any call may raise StoreUnavailableError.
+
+    `on_broken` is called once when nothing can be written any more before the next start.
+    """
+
+    on_broken: Callable[[MetadataStoreError], None]
 
     async def get(self, key: str) -> KeyValue | None: ...
 

@@ -144,10 +144,13 @@ def test_after_an_unknown_outcome_nothing_is_written_and_reads_go_on() -> None:
     async def scenario() -> None:
         journal = ScriptedJournal()
         store = MemoryStore(random.Random(1), journal=journal)
+        told = []
+        store.on_broken = told.append
         await store.transact([], [Put("a", b"")])
         journal.commit_error = OutcomeUnknownError("fsync failed")
         with pytest.raises(OutcomeUnknownError):
             await store.transact([], [Put("b", b"")])
+        assert [error.detail for error in told] == ["fsync failed"]
         journal.commit_error = None
         with pytest.raises(StoreUnavailableError, match="fsync failed"):
             await store.transact([], [Put("c", b"")])
