@@ -78,9 +78,12 @@ class CheckpointWriter:
         self._written[path], self._possible[path] = dict(offsets), set(offsets)
         return offsets
 
-    def keep(self, name: str, offsets: dict[TopicPartition, int]) -> None:
-        """Go on writing these into the checkpoint `name`: of partitions that are not open."""
-        self._kept[name] = offsets
+    def keep(self, keys: Iterable[TopicPartition]) -> None:
+        """Go on writing what the files said of these partitions, which are not open."""
+        keys = list(keys)
+        for name in OFFSET_FILES:
+            offsets = self._written[f"{self.path}/{name}"] or {}
+            self._kept[name] = {key: offsets[key] for key in keys if key in offsets}
 
     def let_go(self, key: TopicPartition) -> None:
         """Of a partition that is not open: it was deleted."""

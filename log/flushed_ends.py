@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from log.checkpoint_writer import CheckpointWriter
 from log.checkpoints import TopicPartition
@@ -95,8 +95,18 @@ class FlushedEnds:
 
         return FlushedEnd(entry_key, self._end_of(entry_key), lower)
 
+    def ends(self) -> Iterator[tuple[bytes, int, int]]:
+        """`(topic id, partition, flushed end)` of all that is known of."""
+        for key in self._entries:
+            topic_id, partition = key[:-4], int.from_bytes(key[-4:], "big")
+            yield topic_id, partition, self._end_of(key)
+
     def restart(self, logs: Iterable[PartitionLog], strays: Iterable[StrayPartition]) -> None:
-        """These are all logs: what is known of others is forgotten, but of strays."""
+        """These are all logs: what is known of others is forgotten, but of strays.
+
+        After a clean stop nothing is known, and what the checkpoints say, which know names only, is
+        told here by id: a directory that goes missing is missed after a crash.
+        """
         known, self._entries = self._entries, {}
         for stray in strays:
             key = key_of(stray.topic_id or NO_ID, stray.partition)

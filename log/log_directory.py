@@ -29,6 +29,7 @@ from log.checkpoints import (
 from log.file_system import DiskSpace, FileSystem, Lock, write_atomically
 from log.flushed_ends import FLUSHED_ENDS, FlushedEnds
 from log.log_config import LogConfig
+from log.missing_partitions import check_missing
 from log.partition_directory import (
     StrayPartition,
     find_stray,
@@ -142,16 +143,16 @@ class LogDirectory:
         self,
         *,
         config_of: Callable[[str], LogConfig],
-        topic_id_of: Callable[[str], bytes | None],
+        topic_ids: Mapping[str, bytes],
         now_ms: int,
         accept_damage: bool = False,
     ) -> None:
         """Open every partition whose directory bears the id that its topic has now.
 
-        `topic_id_of` gives None for a topic that does not exist. What was being deleted is removed.
+        `topic_ids` are those of all topics that exist. What was being deleted is removed.
         Directories of other topics, or of a topic that was since made anew, become `strays`: data
         is not thrown away because the metadata does not know it. Raises what `PartitionLog.open`
-        raises.
+        raises, also for a directory that is missing.
         """
         recovery_points, points_are_sound = read_or_reset(self.checkpoints, RECOVERY_POINTS)
         log_starts, starts_are_sound = read_or_reset(self.checkpoints, LOG_STARTS)
@@ -171,7 +172,7 @@ class LogDirectory:
             key = directory_names.parse(name)
             if key is None or not self.file_system.is_directory(directory):
                 continue
-            topic_id = topic_id_of(key[0])
+            topic_id = topic_ids.get(key[0])
             stray = find_stray(self.file_system, directory, key, topic_id)
             if stray is not None:
                 if stray.is_damaged and topic_id is not None and not accept_damage:
@@ -196,16 +197,18 @@ class LogDirectory:
                 accept_damage=accept_damage,
                 flushed_end=self.flushed_ends.of(key, topic_id),
             )
-        if not clean:
-            self.flushed_ends.restart(self.logs.values(), self.strays.values())
-        for name, offsets in (
-            (RECOVERY_POINTS, recovery_points),
-            (LOG_STARTS, log_starts),
-            (HIGH_WATERMARKS, self.high_watermarks),
-        ):
-            self.checkpoints.keep(
-                name, {key: offsets[key] for key in self.strays if key in offsets}
-            )
+        check_missing(
+            self.path,
+            opened=self.logs,
+            strays=self.strays,
+            flushed_ends=self.flushed_ends,
+            checkpointed=(recovery_points, log_starts, self.high_watermarks),
+            topic_ids=topic_ids,
+            was_clean=self.was_clean,
+            accept_damage=accept_damage,
+        )
+        self.flushed_ends.restart(self.logs.values(), self.strays.values())
+        self.checkpoints.keep(self.strays)
         self._is_complete = True
 
     def create_logs(
@@ -332,6 +335,7 @@ class LogDirectory:
         deleted = f"{self.path}/{directory_names.of_deleted(topic, partition, unique_id)}"
         self.file_system.rename(stray.directory, deleted)
         del self.strays[topic, partition]
+        self.checkpoints.let_go((topic, partition))
         self.deleted_directories.append(deleted)
         self.file_system.sync_directory(self.path)
 

@@ -127,7 +127,7 @@ class ReplicaManager:
 
         self._directory.open_logs(
             config_of=config_of,
-            topic_id_of=lambda name: image.topic_ids.get(name),
+            topic_ids=image.topic_ids,
             now_ms=self._clock.now_ms(),
             accept_damage=accept_damage,
         )

@@ -323,7 +323,7 @@ def open_directory(disk: SimulatedDisk, promises: Promises, now_ms: int) -> LogD
     )
     ids = {topic: promise.topic_id for (topic, _), promise in promises.items()}
     configs = {topic: promise.config for (topic, _), promise in promises.items()}
-    directory.open_logs(config_of=configs.__getitem__, topic_id_of=ids.get, now_ms=now_ms)
+    directory.open_logs(config_of=configs.__getitem__, topic_ids=ids, now_ms=now_ms)
     for topic, index in sorted(promises):
         if (topic, index) not in directory.logs:
             directory.create_logs(

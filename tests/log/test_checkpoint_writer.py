@@ -142,7 +142,7 @@ def test_a_name_is_forgotten_in_every_file_and_by_what_is_yet_to_be_written() ->
     for name in OFFSET_FILES:
         writer.write_file(f"d/{name}", b"0\n2\nother 0 3\nt 0 4\n")
         assert writer.read_offsets(name) == {KEY: 4, other: 3}
-    writer.keep(LOG_STARTS, {KEY: 4, other: 3})
+    writer.keep([KEY, other])
     late = writer.gather({KEY: log}, {KEY: 9})
     writer.forget([KEY])
     writer.write(late)

@@ -42,7 +42,7 @@ def _start(
     )
     directory.open_logs(
         config_of=lambda _: LogConfig(flush_messages=flush_messages),
-        topic_id_of=lambda topic: IDS[topic] if topic in topics else None,
+        topic_ids={topic: IDS[topic] for topic in topics},
         now_ms=NOW,
         accept_damage=accept_damage,
     )
@@ -158,6 +158,25 @@ def test_what_was_cut_from_the_page_cache_is_not_missed_once_the_topic_is_flushe
     assert values_of(again.logs["a", 0]) == {0: b"1", 1: b"2"}
 
 
+def test_an_end_the_page_cache_lost_is_not_missed_once_the_topic_is_flushed() -> None:
+    """Also where a checkpoint told of it, and the next one was not written yet."""
+    disk = SimulatedDisk()
+    directory = _start(disk, flush_messages=1000)
+    log = _create(directory, "a")
+    _append(log, b"1", b"2")
+    size = log.size_bytes
+    _append(log, b"3")
+    _flush(directory, log)
+    directory.write_checkpoints({("a", 0): 3})
+    disk = disk.kill()
+    file = disk.open(FIRST)
+    file.truncate(size)
+    file.close()
+    assert _start(disk, flush_messages=1000).logs["a", 0].log_end_offset == 2
+    again = _start(disk.crash(random.Random(1)))
+    assert values_of(again.logs["a", 0]) == {0: b"1", 1: b"2"}
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_a_power_cut_leaves_of_it_is_a_lower_bound(seed: int) -> None:
     chance = random.Random(seed)
@@ -270,7 +289,7 @@ def test_a_clean_shutdown_leaves_none_and_a_clean_start_heeds_none() -> None:
     file.append(encode_entry(key_of(IDS["a"], 0), 7))
     file.close()
     _start(disk)
-    assert not disk.exists(PATH)
+    assert _ends(disk) == {key_of(IDS["a"], 0): 1}, "by the checkpoint"
     assert _start(disk.kill()).logs["a", 0].log_end_offset == 1
 
 
@@ -300,7 +319,7 @@ def test_what_is_known_of_a_deleted_topic_goes_and_of_a_stray_stays() -> None:
         _flush(directory, log)
     directory.delete_logs("b", [0], unique_id=bytes(16))
     disk = disk.kill()
-    directory = _start(disk, topics="b")
+    directory = _start(disk, topics="")
     assert _ends(disk) == {key_of(IDS["a"], 0): 1}
     log = _create(directory, "b")
     assert log.flushing.flushed_end.end_offset == 0

@@ -47,7 +47,7 @@ def _open_logs(
 ) -> None:
     ids = TOPICS if topics is None else topics
     directory.open_logs(
-        config_of=lambda _: CONFIG, topic_id_of=ids.get, now_ms=0, accept_damage=accept_damage
+        config_of=lambda _: CONFIG, topic_ids=ids, now_ms=0, accept_damage=accept_damage
     )
 
 

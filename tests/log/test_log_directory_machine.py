@@ -74,7 +74,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         )
         self.directory.open_logs(
             config_of=lambda _: CONFIG,
-            topic_id_of=self.ids.get,
+            topic_ids=self.ids,
             now_ms=NOW,
         )
         for key in sorted(self.directory.strays):

@@ -25,7 +25,7 @@ def _directory(disk: SimulatedDisk) -> LogDirectory:
         new_cluster_id="c",
         new_directory_id=bytes(16),
     )
-    directory.open_logs(config_of=lambda name: LogConfig(), topic_id_of=lambda name: None, now_ms=0)
+    directory.open_logs(config_of=lambda name: LogConfig(), topic_ids={}, now_ms=0)
     directory.create_logs("t", [0], topic_id=bytes(16), config=LogConfig(), now_ms=0)
     return directory
 
