@@ -106,8 +106,8 @@ def check_end(recovery: Recovery, end_offset: int, *, clean: bool) -> None:
     if is_damage and not recovery.accept_damage:
         raise LogDamagedError(f"{text}. {_ways_out(recovery, recovery.directory, end_offset)}")
     logger.error("%s", text)
-    if is_damage:
-        recovery.flushed_end.lower(end_offset)
+    # Told once, it is not missed again by a start that has promised more since.
+    recovery.flushed_end.lower(end_offset)
 
 
 def recover(recovery: Recovery) -> int:
