@@ -152,7 +152,8 @@ def _sound_start(
 def _check_start(recovery: Recovery, *, clean: bool) -> None:
     """Refuse if records at the start are missing: the history of epochs begins where the log does.
 
-    After a crash it may lag behind what retention took: that is worth an error line.
+    After a crash it may lag behind what retention took, for as long as one of its rounds takes: the
+    log start is written then. That is worth an error line.
     """
     first = recovery.segments.first
     entries = recovery.leader_epochs.entries
@@ -167,7 +168,9 @@ def _check_start(recovery: Recovery, *, clean: bool) -> None:
             f"{text}. Restore the files before it from a copy, or accept that their records are "
             "lost; no record was touched"
         )
-    logger.error("%s: the records before it are gone", text)
+    logger.error(
+        "%s: the records before it are gone, unless retention was removing them at the crash", text
+    )
 
 
 def _start_behind(recovery: Recovery, end_offset: int) -> None:

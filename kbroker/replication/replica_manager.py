@@ -6,6 +6,7 @@ Counterparts: `partition` decides what one partition answers, `log.log_directory
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -281,7 +282,8 @@ class ReplicaManager:
         """Delete segments that are too old or too many, and the files of earlier ones.
 
         Others have their turn between a few segments, and a partition that fails does not keep
-        the rest.
+        the rest. The new log starts are durable on return, where the disk lets us: to a start after
+        a crash, segments that nobody deleted are lost.
         """
         for key in list(self._partitions):
             while (partition := self._partitions.get(key)) is not None:
@@ -295,6 +297,9 @@ class ReplicaManager:
                 await asyncio.sleep(0)
                 if not retired:
                     break
+        if not self.offline:
+            with contextlib.suppress(OSError):  # which is told, and tried again with the next ones
+                await self.write_log_starts()
 
     def flush_overdue(self) -> None:
         """Arm a flush where `flush.ms` has passed since the last one (page-cache durability)."""

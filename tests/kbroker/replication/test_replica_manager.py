@@ -337,6 +337,20 @@ def test_old_segments_are_retired() -> None:
     assert partition.high_watermark == 1
 
 
+def test_a_kill_after_retention_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    home = Home(image=image_of(topic(count=2)))
+    for index in range(2):
+        log = home.append(b"a", index=index).log
+        log.update_config(LogConfig(segment_bytes=100, retention_bytes=0))
+        home.append(b"b", index=index)
+        home.flush()
+    asyncio.run(home.replicas.write_checkpoints())
+    asyncio.run(home.replicas.apply_retention())
+    again = home.restart(home.disk.kill())
+    assert [log.log_start_offset for log in again.directory.logs.values()] == [2, 2]
+    assert "are gone" not in caplog.text
+
+
 def test_a_flush_that_is_overdue_is_armed() -> None:
     cached = topic(flush=str(2**40))
     home = Home(image=image_of(cached))
