@@ -149,10 +149,9 @@ class LogDirectory:
     ) -> None:
         """Open every partition whose directory bears the id that its topic has now.
 
-        `topic_ids` are those of all topics that exist. What was being deleted is removed.
-        Directories of other topics, or of a topic that was since made anew, become `strays`: data
-        is not thrown away because the metadata does not know it. Raises what `PartitionLog.open`
-        raises, also for a directory that is missing.
+        `topic_ids` are those of all topics that exist. What was being deleted is removed. Others'
+        directories, or of a topic that was since made anew, become `strays`: data is not thrown
+        away because the metadata does not know it. Raises what `PartitionLog.open` raises.
         """
         recovery_points, points_are_sound = read_or_reset(self.checkpoints, RECOVERY_POINTS)
         log_starts, starts_are_sound = read_or_reset(self.checkpoints, LOG_STARTS)
