@@ -6,12 +6,15 @@ import asyncio
 import struct
 from collections import deque
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from wire.errors import WireError
 from wire.frame import read_response, request_frame
 from wire.records.file_slice import FileSlice
 from wire.schema import Request, Response
+
+if TYPE_CHECKING:
+    from simulator.probes_clients import ClientProbe
 
 ResponseT = TypeVar("ResponseT", bound=Response)
 _LENGTH = struct.Struct(">i")
@@ -34,13 +37,14 @@ class _Waiting:
 class WireClient(asyncio.Protocol):
     """One connection. Mutable; once it is gone, every request ends with ConnectionGoneError."""
 
-    def __init__(self, client_id: str, timeout_s: float) -> None:
+    def __init__(self, client_id: str, timeout_s: float, probe: ClientProbe | None) -> None:
         self.is_open = False
         self._client_id = client_id
         self._timeout_s = timeout_s
         self._waiting: deque[_Waiting] = deque()
         self._buffer = bytearray()
         self._sent = 0
+        self._probe = probe
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -57,7 +61,7 @@ class WireClient(asyncio.Protocol):
             done.exception()  # whoever does not wait for it need not hear of it
             return done
         self._sent += 1
-        timer = self._loop.call_later(timeout_s or self._timeout_s, self.close)
+        timer = self._loop.call_later(timeout_s or self._timeout_s, self._give_up)
         waiting = cast("asyncio.Future[Response]", done)
         self._waiting.append(_Waiting(self._sent, version, cls, waiting, timer))
         self._write(request, version)
@@ -89,6 +93,11 @@ class WireClient(asyncio.Protocol):
             self._transport.close()
             self._gone()
 
+    def _give_up(self) -> None:
+        if self._probe is not None:
+            self._probe.gave_up()
+        self.close()
+
     # --- the transport's side ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,6 +126,8 @@ class WireClient(asyncio.Protocol):
         except WireError as error:
             raise AssertionError(f"a malformed answer: {error}") from error
         assert correlation_id == waiting.correlation_id, "answers come in the order of the requests"
+        if self._probe is not None:
+            self._probe.answered(response)
         if not waiting.done.done():
             waiting.done.set_result(response)
 
@@ -126,6 +137,8 @@ class WireClient(asyncio.Protocol):
     def _gone(self) -> None:
         self.is_open = False
         waiting, self._waiting = self._waiting, deque()
+        if self._probe is not None:
+            self._probe.gone(len(waiting))
         for each in waiting:
             each.timer.cancel()
             if not each.done.done():
@@ -134,14 +147,20 @@ class WireClient(asyncio.Protocol):
 
 
 async def connect(
-    address: tuple[str, int], client_id: str, *, timeout_s: float = 10.0
+    address: tuple[str, int],
+    client_id: str,
+    *,
+    timeout_s: float = 10.0,
+    probe: ClientProbe | None = None,
 ) -> WireClient:
-    """A new connection. ConnectionGoneError."""
+    """A new connection; `probe` is told what comes of it. ConnectionGoneError."""
     loop = asyncio.get_running_loop()
     try:
         _, client = await loop.create_connection(
-            lambda: WireClient(client_id, timeout_s), address[0], address[1]
+            lambda: WireClient(client_id, timeout_s, probe), address[0], address[1]
         )
     except OSError as error:
+        if probe is not None:
+            probe.not_reached()
         raise ConnectionGoneError(str(error)) from error
     return client

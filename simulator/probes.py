@@ -110,7 +110,8 @@ class Probes:
         if self._is_starting and self._was_power_lost and how == "power lost":
             saw("recovery interrupted")
         self._look_at_operations()
-        self._look_at_start()
+        if self.groups_are_loading:
+            saw("groups loading")
         if self.world.machine.broker is not None:
             self._look_at_broker(self.world.machine.broker)
         self._was_power_lost = how == "power lost"
@@ -130,11 +131,11 @@ class Probes:
         for name in names:
             self.world.situations.saw(name)
 
-    def _look_at_start(self) -> None:
-        newborn = self.world.machine.newborn
-        services = getattr(newborn, "services", None)
-        if services is not None and services.group_coordinator._loading:
-            self.world.situations.saw("groups loading")
+    @property
+    def groups_are_loading(self) -> bool:
+        """Also in a start that has not come to its end."""
+        services = getattr(self.world.machine.newborn, "services", None)
+        return services is not None and bool(services.group_coordinator._loading)
 
     def _look_at_broker(self, broker: Broker) -> None:
         saw = self.world.situations.saw

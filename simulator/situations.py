@@ -108,8 +108,36 @@ CLIENTS = {
     "clock stepped forward": "The wall clock of the broker jumped ahead.",
     "clock stepped back": "The wall clock of the broker jumped back.",
 }
+TOLD = {
+    "damaged batch refused": "A batch that had changed on its way was refused.",
+    "batch out of its turn refused": "A batch came whose predecessor is not stored.",
+    "batch refused by the disk": "A Produce was answered that the disk had failed.",
+    "batch found again": "A batch that is stored was sent again, and told its first offset.",
+    "batch confirmed after a restart": "A dead broker had not answered for it; the next one did.",
+    "producer begun anew": "A power loss took what was known of a producer: it got a new id.",
+    "sequence numbers wrapped": "A producer's numbers went past the greatest one, and on from 0.",
+    "position out of range": "A reader stood where no record is any more.",
+    "fetch session lost": "A fetch session was not known to the next life.",
+    "fetch refused by the disk": "A Fetch was answered that the disk had failed.",
+    "member id given out": "A new member was told its id, and to join with it.",
+    "join of a member that is gone": "A member joined whose id was not known any more.",
+    "generation of several members": "A leader was told of others than itself.",
+    "static member came back": "A static member joined anew, and got another id.",
+    "member told to join again": "A heartbeat was answered that a rebalance goes on.",
+    "session of a member ended": "A heartbeat came after the end of its session.",
+    "commit or join not durable": "A coordinator's record was not stored, or there was none yet.",
+    "groups not loaded": "A client was told that its group is nobody's here.",
+    "topic created twice": "A topic was to be created that exists.",
+    "topic deleted twice": "A topic was to be deleted that is gone.",
+    "topic looked up that is gone": "Metadata were asked for a topic that is not there.",
+    "change of the metadata not confirmed": "A change was answered REQUEST_TIMED_OUT.",
+    "request given up": "A client hung up because no answer came.",
+    "answer lost": "A connection ended with one request unanswered.",
+    "several answers lost": "A connection ended with several requests unanswered.",
+    "broker not reached": "A client could not connect.",
+}
 
-SITUATIONS: dict[str, str] = LIVES | OPERATIONS | STATES | STORAGE | SAID | CLIENTS
+SITUATIONS: dict[str, str] = LIVES | OPERATIONS | STATES | STORAGE | SAID | CLIENTS | TOLD
 
 
 class Situations:

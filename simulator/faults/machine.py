@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -12,10 +13,15 @@ if TYPE_CHECKING:
     from simulator.faults.nemesis import Nemesis
 
 SLOW_TURN_S = 0.02
+LOOKS = 250
+"""At a slow start, until it reads groups."""
 TRAP_S = 300.0
 """How long a trap waits for its operation."""
 
-TARGETS = (
+Place = tuple[str, str]
+"""(operation, path) at which a life may end."""
+
+TARGETS: tuple[Place, ...] = (
     ("append", "*.log"),
     ("append", "*.index"),
     ("append", "*.timeindex"),
@@ -23,43 +29,58 @@ TARGETS = (
     ("append", "*.snapshot*"),
     ("append", "*checkpoint*"),
     ("append", "*flushed_ends*"),
-    ("append", "*partition.metadata*"),
+    ("append", "*flushed_ends*"),
+    ("flush", "*.log"),
     ("flush", "*.log"),
     ("flush", "*.log"),
     ("flush", "*index"),
     ("flush", "*.tmp"),
     ("flush", "*.snapshot*"),
     ("open", "*.log"),
+    ("open", "*.log"),
     ("open", "*.snapshot*"),
-    ("make_directory", "*"),
     ("rename", "*.tmp"),
     ("rename", "*recovery-point*"),
-    ("rename", "*log-start*"),
     ("rename", "*leader-epoch*"),
-    ("rename", "*.log"),
-    ("rename", "*.log"),
-    ("rename", "*.index"),
-    ("rename", "/data/*-[0-9]"),
-    ("rename", "/data/*-[0-9]"),
-    ("append", "*__consumer_offsets*.log"),
-    ("flush", "*__consumer_offsets*.log"),
     ("remove", "*"),
-    ("remove", "*.deleted"),
-    ("remove", "*.deleted"),
-    ("remove", "*-delete*"),
-    ("remove", "*-delete*"),
     ("remove", "*.snapshot"),
     ("sync_directory", "/data"),
     ("sync_directory", "/data/*"),
     ("truncate", "*"),
 )
-"""(operation, path) at which a life may end."""
+TOPIC_TARGETS: tuple[Place, ...] = (
+    ("make_directory", "*"),
+    ("append", "*partition.metadata*"),
+    ("rename", "*partition.metadata*"),
+    ("rename", "/data/*-[0-9]"),
+    ("rename", "/data/*-[0-9]"),
+    ("rename", "/data/*-[0-9]"),
+    ("remove", "*-delete*"),
+    ("remove", "*-delete*"),
+    ("remove", "*-delete*"),
+)
+"""Where topics come and go."""
+START_TARGETS: tuple[Place, ...] = (
+    ("append", "*log-start*"),
+    ("rename", "*log-start*"),
+    ("sync_directory", "*"),
+    ("rename", "*.log"),
+    ("rename", "*.log"),
+    ("rename", "*.index"),
+    ("remove", "*.deleted"),
+    ("remove", "*.deleted"),
+)
+"""Where records are deleted."""
+GROUP_TARGETS: tuple[Place, ...] = (
+    ("append", "*__consumer_offsets*.log"),
+    ("flush", "*__consumer_offsets*.log"),
+    ("flush", "*__consumer_offsets*.log"),
+)
+OF_WORKERS = {"topics": TOPIC_TARGETS, "record-deleter": START_TARGETS, "group": GROUP_TARGETS}
+"""How the name of a worker begins -> the places that only its work comes to."""
 
-STARTING = (
-    ("remove", "*cleanshutdown*"),
+STARTING: tuple[Place, ...] = (
     ("sync_directory", "/data"),
-    ("truncate", "*"),
-    ("truncate", "*.log"),
     ("append", "*.index"),
     ("append", "*.snapshot*"),
     ("flush", "*.log"),
@@ -67,7 +88,7 @@ STARTING = (
     ("sync_directory", "/data"),
     ("rename", "*"),
 )
-STOPPING = (
+STOPPING: tuple[Place, ...] = (
     ("flush", "*.log"),
     ("flush", "*index"),
     ("append", "*.index"),
@@ -79,24 +100,28 @@ STOPPING = (
     ("sync_directory", "/data"),
     ("remove", "*"),
 )
+CLEAN = "*cleanshutdown*"
 
 
 @dataclass(slots=True, eq=False)
 class Trap:
-    """Ends a life just before a storage operation. Mutable: `skip` runs down."""
+    """Ends a life just before a storage operation. Mutable: `skip` and `later` run down."""
 
     operation: str
     pattern: str
     skip: int
     how: str
     """"power lost" or "killed"."""
+    later: int = 0
+    """So many operations after that one, whatever they are."""
 
     def takes(self, operation: str, path: str) -> bool:
         """Whether this is the operation; each one that might be counts."""
-        if self.operation not in (operation, "*") or not fnmatchcase(path, self.pattern):
-            return False
-        self.skip -= 1
-        return self.skip < 0
+        if self.skip < 0:
+            self.later -= 1
+        elif self.operation in (operation, "*") and fnmatchcase(path, self.pattern):
+            self.skip -= 1
+        return self.skip < 0 and self.later <= 0
 
 
 def power_loss(nemesis: Nemesis, fault: Fault) -> None:
@@ -124,35 +149,72 @@ def kill_at_operation(nemesis: Nemesis, fault: Fault) -> None:
 
 def _set_trap(nemesis: Nemesis, fault: Fault, how: str) -> None:
     chance = nemesis.chance_of(fault)
-    operation, pattern = chance.choice(TARGETS)
+    theirs = [
+        targets
+        for name, targets in OF_WORKERS.items()
+        if any(worker.startswith(name) for worker in nemesis.world.workers)
+    ]
+    place = chance.choice(chance.choice(theirs) if theirs and chance.random() < 0.6 else TARGETS)
+    # What few operations of a run are is taken when it comes.
+    skip = chance.choice((0, 0, 0, 1, 2, 5, 12)) if place in TARGETS else chance.choice((0, 0, 1))
     nemesis.pause_s = 0.05 + fault.strength
-    nemesis.set_trap(Trap(operation, pattern, chance.choice((0, 0, 0, 1, 2, 5, 12)), how), TRAP_S)
+    nemesis.set_trap(Trap(*place, skip, how, later=chance.choice((0, 0, 1))), TRAP_S)
 
 
 def power_loss_while_starting(nemesis: Nemesis, fault: Fault) -> None:
     """A life ends, and the next one while it is made ready."""
     chance = nemesis.chance_of(fault)
-    if chance.random() < 0.3:
-        _end_slow_start(nemesis, fault)
-        return
+    way = chance.choice((_end_slow_start, _end_in_cut, _end_after_word, *[_end_start] * 5))
+    nemesis.pause_s = 0.05 + fault.strength
+    way(nemesis, fault, chance)
+
+
+def _end_start(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
     how = "power lost" if chance.random() < 0.7 else "killed"
     trap = (
         Trap(*chance.choice(STARTING), chance.choice((0, 0, 1, 2)), how)
         if chance.random() < 0.5
         else Trap("*", "*", int(60 * fault.strength), how)
     )
-    nemesis.pause_s = 0.05 + fault.strength
     nemesis.at_next_start(lambda: nemesis.set_trap(trap, 3.0))
     chance.choice((nemesis.crash, nemesis.crash, nemesis.kill, nemesis.request_stop))()
 
 
-def _end_slow_start(nemesis: Nemesis, fault: Fault) -> None:
-    """At any turn of its loop, while groups are read for example."""
+def _end_in_cut(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
+    """Of a tail that a power loss has torn before its flush."""
+    cut = Trap("truncate", "*.log", 0, "power lost", later=chance.choice((0, 0, 1)))
+    nemesis.set_trap(Trap("flush", "*.log", chance.choice((0, 1, 2)), "power lost"), TRAP_S)
+    nemesis.at_next_start(lambda: nemesis.set_trap(cut, TRAP_S))
+
+
+def _end_after_word(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
+    """Of a clean stop: what the next start took, or is about to."""
+    how = chance.choice(("power lost", "killed"))
+    trap = Trap("remove", CLEAN, 0, how, later=chance.choice((0, 1, 1, 1)))
+    nemesis.at_next_start(lambda: nemesis.set_trap(trap, 3.0))
+    nemesis.request_stop()
+
+
+def _end_slow_start(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
+    """At any turn of its loop, or while it reads the groups."""
+    ends_loading = chance.random() < 0.7
+    looks_on = LOOKS
 
     def begin() -> None:
         nemesis.world.loop.creep_s = SLOW_TURN_S
-        nemesis.later(2 * fault.strength, nemesis.crash)
+        if ends_loading:
+            look()
+        else:
+            nemesis.later(2 * fault.strength, nemesis.crash)
         nemesis.later(2.5, nemesis.quicken)
+
+    def look() -> None:
+        nonlocal looks_on
+        looks_on -= 1
+        if nemesis.probes.groups_are_loading:
+            nemesis.crash()
+        elif looks_on:
+            nemesis.later(SLOW_TURN_S / 2, look)
 
     nemesis.pause_s = 0.05
     nemesis.at_next_start(begin)
@@ -162,9 +224,10 @@ def _end_slow_start(nemesis: Nemesis, fault: Fault) -> None:
 def power_loss_while_stopping(nemesis: Nemesis, fault: Fault) -> None:
     """It is asked to stop, and does not come to the end of that."""
     chance = nemesis.chance_of(fault)
+    place = chance.choice(STOPPING)
     how = "power lost" if chance.random() < 0.7 else "killed"
     trap = (
-        Trap(*chance.choice(STOPPING), chance.choice((0, 0, 1, 2)), how)
+        Trap(*place, 0 if place[1] == CLEAN else chance.choice((0, 0, 1, 2)), how)
         if chance.random() < 0.5
         else Trap("*", "*", int(40 * fault.strength), how)
     )

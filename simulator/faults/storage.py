@@ -115,8 +115,22 @@ def rotten_cache(nemesis: Nemesis, fault: Fault) -> None:
     """Files that can be made anew from the log lose their contents, while nobody runs."""
     chance = nemesis.chance_of(fault)
     nemesis.pause_s = 0.05 + fault.strength
+    if chance.random() < 0.3:  # a clean log is not read: only its index says where it ends
+        nemesis.at_next_start(lambda: _misguide(nemesis, chance))
+        nemesis.request_stop()
+        return
     nemesis.at_next_start(lambda: _rot(nemesis, chance, fault.strength))
     chance.choice((nemesis.kill, nemesis.request_stop))()
+
+
+def _misguide(nemesis: Nemesis, chance: random.Random) -> None:
+    """Every index points anywhere."""
+    disk = nemesis.world.machine.disk
+    for path in files_below(disk, DATA):
+        size = disk.status(path).size if path.endswith(".index") else 0
+        if size:
+            nemesis.world.situations.saw("index rotted")
+            disk.corrupt(path, 0, chance.randbytes(size))
 
 
 def _rot(nemesis: Nemesis, chance: random.Random, share: float) -> None:

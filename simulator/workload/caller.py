@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from simulator.client import ConnectionGoneError, WireClient, connect
 from simulator.invariant_error import InvariantError
+from simulator.probes_clients import ClientProbe
 from wire.errors import ErrorCode
 from wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from wire.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
@@ -66,12 +67,16 @@ class Caller:
         self.chance = chance
         self.connections = 0
         self._client: WireClient | None = None
+        self._probe = ClientProbe(world.situations)
 
     async def client(self) -> WireClient:
         """An open connection. ConnectionGoneError."""
         if self._client is None or not self._client.is_open:
             self._client = await connect(
-                self.world.machine.address, self.name, timeout_s=REQUEST_TIMEOUT_S
+                self.world.machine.address,
+                self.name,
+                timeout_s=REQUEST_TIMEOUT_S,
+                probe=self._probe,
             )
             self.connections += 1
         return self._client

@@ -60,6 +60,7 @@ class Membership:
         self.generation = -1
         self.instance_id = instance_id
         self.partitions: list[Partition] = []
+        self._last_id = ""
         self._world = world
         self._caller = caller
         self._rules = rules
@@ -148,6 +149,9 @@ class Membership:
         self._rules.forget(self._world.ledger.group_losses)
         if losses == self._rules.losses:
             self._rules.joined(answer.member_id, answer.generation_id, floor=floor)
+        if self._last_id not in ("", answer.member_id) and self.instance_id is not None:
+            self._world.situations.saw("static member came back")
+        self._last_id = answer.member_id
         self.member_id = answer.member_id
         return answer
 
