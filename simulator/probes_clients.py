@@ -53,7 +53,7 @@ class ClientProbe:
     def answered(self, answer: Response) -> None:
         if isinstance(answer, JoinGroupResponse) and len(answer.members) >= SEVERAL:
             self._saw("generation of several members")
-        for number in set(codes_of(answer)):
+        for number in dict.fromkeys(codes_of(answer)):
             if number != ErrorCode.NONE:
                 code = ErrorCode(number)
                 name = TOLD.get((type(answer), code)) or TOLD_BY_ANY.get(code)
