@@ -67,9 +67,11 @@ def open_log(
         file_system, directory, names, has_records=segments.size_bytes > 0
     )
     clean = clean and epochs_are_sound
-    log_start_offset = _sound_start(
+    log_start_offset, are_covered = _sound_start(
         name, log_start_offset, leader_epochs, first_offset=segments.first.base_offset
     )
+    if not (clean or are_covered) and segments.size_bytes:
+        leader_epochs, epochs_are_sound = LeaderEpochs(), False
     recovery = Recovery(
         file_system=file_system,
         directory=directory,
@@ -122,13 +124,15 @@ def _find_end(recovery: Recovery, *, clean: bool, is_new: bool) -> tuple[int, bo
 
 def _sound_start(
     name: str, log_start_offset: int, leader_epochs: LeaderEpochs, *, first_offset: int
-) -> int:
-    """The history of epochs begins where the log does, and is written first. A checkpoint that says
+) -> tuple[int, bool]:
+    """The log start, and whether the history of epochs covers all from there on.
+
+    The history of epochs begins where the log does, and is written first. A checkpoint that says
     more would hide records, and retention would then remove them: the lower one is taken.
     """
     entries = leader_epochs.entries
     if not entries:
-        return log_start_offset
+        return log_start_offset, True
     least = entries[0].start_offset
     if log_start_offset > least:
         logger.error(
@@ -138,7 +142,7 @@ def _sound_start(
             log_start_offset,
             least,
         )
-        return least
+        return least, True
     if least > max(log_start_offset, first_offset):
         logger.warning(
             "%s starts at offset %d by its leader epochs, but no checkpoint says so: deleted "
@@ -146,7 +150,8 @@ def _sound_start(
             name,
             least,
         )
-    return log_start_offset
+        return log_start_offset, False
+    return log_start_offset, True
 
 
 def _check_start(recovery: Recovery, *, clean: bool) -> None:

@@ -198,3 +198,19 @@ def test_a_deletion_that_the_checkpoint_has_forgotten_is_said(
     home.checkpoints.log_start_offset = 0
     assert home.open(clean=clean).log_start_offset == 0
     assert "starts at offset 1 by its leader epochs, but no checkpoint says so" in caplog.text
+
+
+def test_records_that_are_there_again_have_their_epochs_again() -> None:
+    """The epochs are written before the log start: the power went in between (seed 6)."""
+    home = LogOnDisk(LogConfig(segment_bytes=100))
+    log = home.open()
+    for home.leader_epoch in (1, 4):
+        home.append(log, b"a", b"b")
+    log.flush_now()
+    home.checkpoint(log)
+    log.advance_log_start(3)
+    log.leader_epochs.write_if_changed(home.disk, DIRECTORY)
+    home.disk = home.disk.crash(random.Random(1))
+    log = home.open(clean=False)
+    assert log.log_start_offset == 0
+    assert log.leader_epochs.entries == [(1, 0), (4, 2)]
