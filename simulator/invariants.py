@@ -52,7 +52,7 @@ class StateWatch:
         self._world = world
         self._chance = world.chance("state watch")
         self._life = 0
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[Partition, Seen] = {}
         self._scans: dict[int, DurableScan] = {}
         self._log_starts: dict[tuple[bytes, int], int] = {}
         self._epochs: dict[tuple[bytes, int], int] = {}
@@ -157,8 +157,8 @@ class StateWatch:
             log.log_end_offset,
             partition.leader_epoch,
         )
-        before = self._seen.get(id(partition))
-        self._seen[id(partition)] = now
+        before = self._seen.get(partition)
+        self._seen[partition] = now
         if before is not None:
             for name in Seen.__slots__:
                 if getattr(now, name) < getattr(before, name):

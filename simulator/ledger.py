@@ -52,6 +52,8 @@ class Ledger:
     group_losses: int = 0
     producers_left: int = 0
     """Workers that may still send records: a group that is to consume all waits for them."""
+    accepted_losses: set[Partition] = field(default_factory=set)
+    """Where a start was told to go on without damaged records."""
     producer_ids: set[int] = field(default_factory=set)
     """All that were given out."""
     _durable_ends: dict[Partition, int] = field(default_factory=dict)

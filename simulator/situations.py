@@ -10,6 +10,7 @@ from collections import Counter
 
 LIVES = {
     "power lost": "The machine lost its power while the broker was serving.",
+    "power lost after an answer": "The power went as soon as a client had been told something.",
     "killed": "The process was killed while it was serving.",
     "stopped": "The broker was asked to stop, and came to the end of that.",
     "power lost while starting": "A start did not come to its end.",

@@ -50,6 +50,7 @@ TARGETS: tuple[Place, ...] = (
 )
 TOPIC_TARGETS: tuple[Place, ...] = (
     ("make_directory", "*"),
+    ("make_directory", "*"),
     ("append", "*partition.metadata*"),
     ("rename", "*partition.metadata*"),
     ("rename", "/data/*-[0-9]"),
@@ -125,8 +126,19 @@ class Trap:
 
 
 def power_loss(nemesis: Nemesis, fault: Fault) -> None:
+    """At once, or as soon as somebody was told something."""
     nemesis.pause_s = 0.1 + 5 * fault.strength
-    nemesis.crash()
+    if not _after_answer(nemesis, fault, 0.5):
+        nemesis.crash()
+
+
+def _after_answer(nemesis: Nemesis, fault: Fault, likelihood: float) -> bool:
+    """A moment after the broker has spoken: what it said must outlive it."""
+    chance = nemesis.world.chance(f"answer:{fault.number}")
+    if chance.random() >= likelihood:
+        return False
+    nemesis.crash_after_answer(chance.choice((0, 0, 1, 2, 5, 12)))
+    return True
 
 
 def kill(nemesis: Nemesis, fault: Fault) -> None:
@@ -140,6 +152,10 @@ def restart(nemesis: Nemesis, fault: Fault) -> None:
 
 
 def power_loss_at_operation(nemesis: Nemesis, fault: Fault) -> None:
+    """Just before a storage operation; some of them after an answer instead."""
+    if _after_answer(nemesis, fault, 0.25):
+        nemesis.pause_s = 0.05 + fault.strength
+        return
     _set_trap(nemesis, fault, "power lost")
 
 
@@ -150,13 +166,15 @@ def kill_at_operation(nemesis: Nemesis, fault: Fault) -> None:
 def _set_trap(nemesis: Nemesis, fault: Fault, how: str) -> None:
     chance = nemesis.chance_of(fault)
     theirs = [
-        targets
-        for name, targets in OF_WORKERS.items()
+        place
+        for name, places in OF_WORKERS.items()
         if any(worker.startswith(name) for worker in nemesis.world.workers)
+        for place in places
     ]
-    place = chance.choice(chance.choice(theirs) if theirs and chance.random() < 0.6 else TARGETS)
+    is_theirs = bool(theirs) and chance.random() < 0.7
+    place = chance.choice(theirs if is_theirs else TARGETS)
     # What few operations of a run are is taken when it comes.
-    skip = chance.choice((0, 0, 0, 1, 2, 5, 12)) if place in TARGETS else chance.choice((0, 0, 1))
+    skip = 0 if is_theirs else chance.choice((0, 0, 0, 1, 2, 5, 12))
     nemesis.pause_s = 0.05 + fault.strength
     nemesis.set_trap(Trap(*place, skip, how, later=chance.choice((0, 0, 1))), TRAP_S)
 

@@ -38,6 +38,9 @@ class Nemesis:
         self.pause_s = 0.5
         self.probes = probes
         self._watch = watch
+        self._answers_left: int | None = None
+        """How many answers arrive before the power goes; None: it does not wait for one."""
+        self._seen = world.network.seen
         self._traps: list[Trap] = []
         self._restart_at: float | None = None
         self._starting: asyncio.Task[bool] | None = None
@@ -52,6 +55,7 @@ class Nemesis:
         """In this life, its start included."""
         self._visitors = 0
         self._tasks: list[asyncio.Task[None]] = []
+        world.network.seen = self._arrived
         world.machine.on_ended = self._ended
         world.machine.disk.observe = self._observe
         world.machine.disk.on_refused = probes.refused
@@ -80,6 +84,7 @@ class Nemesis:
         """Disk, network and clock are well from now on, and a broker runs. InvariantError."""
         world = self.world
         self._traps.clear()
+        self._answers_left = None
         self.ends_next_commit = ""
         self.probes.look()
         world.network.heal()
@@ -101,6 +106,10 @@ class Nemesis:
     def crash(self) -> None:
         if self.world.machine.is_running:
             self.world.machine.crash()
+
+    def crash_after_answer(self, skip: int) -> None:
+        """As soon as clients have this many answers, and one more: what they say must be so."""
+        self._answers_left = skip
 
     def kill(self) -> None:
         if self.world.machine.is_running:
@@ -160,6 +169,17 @@ class Nemesis:
             self.world.note(f"{trap.how} at {operation} {path}")
             self.probes.at_operation = (operation, path)
             (self.crash if trap.how == "power lost" else self.kill)()
+
+    def _arrived(self, sender: str, receiver: str, data: bytes) -> None:
+        self._seen(sender, receiver, data)
+        if self._answers_left is None or sender != self.world.machine.process.name:
+            return
+        self._answers_left -= 1
+        if self._answers_left < 0:
+            self._answers_left = None
+            self.world.note(f"power lost after an answer to {receiver}")
+            self.world.situations.saw("power lost after an answer")
+            self.later(0, self.crash)
 
     def _commit_begun(self) -> None:
         how, self.ends_next_commit = self.ends_next_commit, ""

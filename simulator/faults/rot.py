@@ -82,6 +82,7 @@ def restore(world: World, rot: Rot) -> None:
 def accept_loss(world: World, rot: Rot) -> None:
     """The next start is told to go on without; what was promised from there on is gone."""
     partition = rot.topic, rot.partition
+    world.ledger.accepted_losses.add(partition)
     if partition in world.ledger.promises:
         world.ledger.forget_from(partition, rot.offset)
     world.machine.settings["kbroker.accept.damaged.logs"] = "true"

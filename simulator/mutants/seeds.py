@@ -10,7 +10,7 @@ from simulator.run import run
 
 
 def main() -> int:
-    logging.disable(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)  # the broker's own lines are judged
     for seed in range(int(sys.argv[1]), int(sys.argv[2])):
         report = run(Plan.draw(seed))
         if report.failure is not None:

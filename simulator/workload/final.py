@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.client import ConnectionGoneError
+from simulator.history import at
 from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, Caller, must_be
 from simulator.workload.reading import check_answer
@@ -20,6 +21,7 @@ from simulator.workload.requests import (
     create_request,
     fetch_request,
     list_request,
+    times_in,
 )
 from simulator.workload.topics import TopicPlan, draw_topics
 from wire.errors import ErrorCode
@@ -39,6 +41,8 @@ class FinalReader:
         self._world = world
         self._chance = world.chance(name)
         self._caller = Caller(world, name, self._chance)
+        self._times: dict[int, int] = {}
+        """Offset -> timestamp in ms, of the partition that was read last."""
 
     async def prepare(self) -> None:
         self._world.ledger.groups_flushed = self._world.plan.options.flush_messages == 1
@@ -89,7 +93,29 @@ class FinalReader:
             ledger.history.polled(self.name, partition, records)
             ledger.history.positioned(self.name, partition)
             ledger.history.read_whole(partition, records, start=start)
+            await self._check_times(partition)
             self._world.counts["read at the end"] += len(records)
+
+    async def _check_times(self, partition: Partition) -> None:
+        """A time leads to the first record that is not earlier, whatever segment it is in."""
+        times = self._times
+        if not times:
+            return
+        asked = self._chance.choice([*times.values()]) + self._chance.choice((0, 0, 1))
+        answer, _ = await self._caller.insist(
+            lambda: list_request(partition, asked),
+            LIST_VERSION,
+            ListOffsetsResponse,
+            lambda answer: answer.topics[0].partitions[0].error_code,
+        )
+        told = answer.topics[0].partitions[0]
+        must_be(told.error_code, who=self.name, what=f"a time in {partition}")
+        first = next((offset for offset, time_ms in times.items() if time_ms >= asked), -1)
+        if told.offset != first:
+            raise InvariantError(
+                f"{at(partition, None)}: time {asked} is said to be at {told.offset}, "
+                f"and is at {first}"
+            )
 
     async def _start_of(self, partition: Partition) -> int:
         since = self._world.ledger.bounds(partition)
@@ -107,6 +133,7 @@ class FinalReader:
     async def _read(self, partition: Partition, start: int) -> list[tuple[int, bytes]]:
         """Up to the high watermark of the first answer, which moves no more."""
         found: list[tuple[int, bytes]] = []
+        self._times = {}
         position = start
         while True:
             since = self._world.ledger.bounds(partition)
@@ -124,6 +151,8 @@ class FinalReader:
                 continue
             records = check_answer(self._world, self.name, partition, position, data, since)
             found += records
+            times = times_in(data.records)
+            self._times |= {offset: times[offset] for offset, _ in records}
             position += len(records)
             if position >= data.high_watermark:
                 return found

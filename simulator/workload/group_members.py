@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from simulator.client import ConnectionGoneError
 from simulator.commit_history import Commit
+from simulator.history import at
 from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, STALE_COORDINATOR, Caller, must_be
 from simulator.workload.group_rules import GroupRules
@@ -55,6 +56,7 @@ class GroupMember:
         self._committed: dict[Partition, int] = {}
         self._lost: set[Partition] = set()
         self._at_end = True
+        self._shared = [each for topic in topics for each in topic.partitions]
         self._membership = Membership(
             world,
             self._caller,
@@ -84,6 +86,21 @@ class GroupMember:
             except ConnectionGoneError:
                 await self._caller.pause()
         self._caller.hang_up()
+        self._check_nothing_left(committed)
+
+    def _check_nothing_left(self, committed: dict[Partition, int]) -> None:
+        """The members shared all partitions, and each read its own to the end."""
+        ledger = self._world.ledger
+        if ledger.group_losses:
+            return
+        for partition in self._shared:
+            promise = ledger.promises[partition]
+            reached = max(committed[partition], promise.log_start)
+            if not promise.losses and reached < promise.high_watermark:
+                raise InvariantError(
+                    f"{self._rules.group} has come to its end at {at(partition, reached)}, "
+                    f"and {promise.high_watermark} is acknowledged"
+                )
 
     async def _one_stay(self) -> bool:
         """Until it goes, or everything is consumed (True)."""
@@ -163,7 +180,8 @@ class GroupMember:
             if self._membership.partitions:
                 self._membership.generation = -1  # it could not learn where to read on
                 return False
-            return none_will_send
+            # A static member that stays away keeps its place, and what it is given with it.
+            return none_will_send and await self._finish()
         self._at_end = at_end = await self._fetch()
         if self._chance.random() < 0.5 or none_will_send:
             done = await self._commit()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.client import ConnectionGoneError
+from simulator.invariant_error import InvariantError
 from simulator.workload.assignor import (
     PROTOCOL_NAME,
     PROTOCOL_TYPE,
@@ -66,6 +67,8 @@ class Membership:
         self._rules = rules
         self._topics = topics
         self._session_timeout_ms = session_timeout_ms
+        self._heard: tuple[int, int, float] = (0, 0, 0.0)
+        """The life and the losses of the groups in which a heartbeat went well, and when."""
 
     @property
     def floor(self) -> int:
@@ -91,8 +94,23 @@ class Membership:
             member_id=self.member_id,
             group_instance_id=self.instance_id,
         )
+        now_s = self._world.loop.now
+        heard = self._world.machine.lives, self._world.ledger.group_losses
         answer = await self._caller.ask(request, 4, HeartbeatResponse)
+        self._check_still_known(answer.error_code, heard)
+        if answer.error_code == ErrorCode.NONE:
+            self._heard = *heard, now_s
         return await self.went_well(answer.error_code, "a heartbeat")
+
+    def _check_still_known(self, code: int, heard: tuple[int, int]) -> None:
+        """Who was heard of as a member is one until it could have missed something."""
+        within_s = min(self._session_timeout_ms / 1000, REBALANCE_TIMEOUT_S)
+        silent_s = self._world.loop.now - self._heard[2]
+        if code in GONE and self._heard[:2] == heard and silent_s < within_s:
+            raise InvariantError(
+                f"{self._caller.name}: {self.member_id} was heard of {silent_s:.1f} s ago, "
+                f"and is answered {ErrorCode(code).name}"
+            )
 
     async def leave(self) -> None:
         """ConnectionGoneError."""
@@ -107,6 +125,7 @@ class Membership:
 
     def forget(self) -> None:
         self.member_id, self.generation, self.partitions = "", -1, []
+        self._heard = (0, 0, 0.0)
 
     async def went_well(self, code: int, what: str) -> bool:
         """Whether the member goes on in its generation; what an error asks for is done. In a
@@ -116,6 +135,7 @@ class Membership:
             return True
         if found in GONE:
             self.member_id = ""
+            self._heard = (0, 0, 0.0)
         if found in STALE_COORDINATOR:
             await self._caller.recover(found, self._rules.group)
             return True

@@ -133,6 +133,16 @@ def values_in(records: Records | None) -> list[tuple[int, bytes]]:
     ]
 
 
+def times_in(records: Records | None) -> dict[int, int]:
+    """Offset -> timestamp in ms, of the whole batches that a Fetch answered."""
+    data = memoryview(records or b"")  # type: ignore[arg-type]
+    return {
+        record.offset: record.timestamp_ms
+        for position, _ in iterate_batches(data)
+        for record in iterate_records(data, position, max_decompressed_bytes=MAX_BYTES)
+    }
+
+
 def list_request(partition: Partition, timestamp: int) -> ListOffsetsRequest:
     """EARLIEST, LATEST, or a time in milliseconds."""
     asked = ListOffsetsPartition(partition_index=partition[1], timestamp=timestamp)

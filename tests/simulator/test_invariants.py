@@ -85,7 +85,7 @@ def test_a_log_start_that_falls_over_lives() -> None:
         await stage.produce()
         stage.partition.log.advance_log_start(3)
         stage.watch.look()
-        stage.fault("power loss")  # before the log start was written down
+        stage.fault("power loss", number=1)  # before the log start was written down
         await stage.serve()
         stage.watch.look()
 

@@ -16,11 +16,23 @@ def test_a_life_ends_and_the_next_one_has_all(kind: str, situation: str) -> None
     async def scene(stage: Stage) -> None:
         await stage.create_topic()
         await stage.produce()
-        stage.fault(kind)
+        stage.fault(kind, number=1)  # this one does not wait for an answer
         await stage.serve()
         assert stage.partition.log.log_end_offset == 5
 
     assert play(scene).saw(situation) == 1
+
+
+def test_the_power_goes_as_soon_as_somebody_was_answered() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.create_topic()
+        stage.nemesis.crash_after_answer(0)
+        await stage.produce(1)
+        await stage.wait(0.01)
+        await stage.serve()
+        assert stage.partition.log.log_end_offset == 1
+
+    assert play(scene).saw("power lost after an answer") == 1
 
 
 @pytest.mark.parametrize("number", range(12))

@@ -39,7 +39,7 @@ def test_what_was_acknowledged_outlives_it(kind: str) -> None:
             except ConnectionGoneError:
                 await stage.wait(1)
             await stage.serve()
-        stage.fault("power loss")
+        stage.fault("power loss", number=1)
         await stage.serve()
         stage.watch.look_deeply()
         assert stage.partition.high_watermark >= acknowledged

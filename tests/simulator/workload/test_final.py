@@ -53,3 +53,11 @@ def test_a_value_that_nobody_sent(monkeypatch) -> None:
     monkeypatch.setattr(History, "acknowledged", lambda *_: None)
     monkeypatch.setattr(History, "failed", lambda *_: None)
     assert "phantom" in (honest_run(producers=1).failure or "")
+
+
+def test_a_time_that_leads_past_its_record(monkeypatch) -> None:
+    def lie(response) -> None:
+        response.topics[0].partitions[0].offset += 1
+
+    words = lying_run(monkeypatch, ListOffsetsResponse, lie, skip=1, partitions=1, producers=1)
+    assert "is said to be at" in words

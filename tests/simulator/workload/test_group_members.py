@@ -1,7 +1,10 @@
 """Members of groups: they consume everything; what a group must not be told ends the run."""
 
 from simulator.workload.assignor import encode_assignment
+from simulator.workload.group_members import GroupMember
 from tests.simulator.workload.lying import honest_run, lying_run
+from wire.errors import ErrorCode
+from wire.messages.heartbeat import HeartbeatResponse
 from wire.messages.join_group import JoinGroupResponse
 from wire.messages.offset_fetch import OffsetFetchResponse
 from wire.messages.sync_group import SyncGroupResponse
@@ -50,3 +53,19 @@ def test_a_commit_that_nobody_made_leaves_records_unprocessed(monkeypatch) -> No
                 each.committed_offset += 3
 
     assert "lost-commit" in lying_run(monkeypatch, OffsetFetchResponse, lie, **GROUP)
+
+
+def test_a_member_that_was_heard_of_is_forgotten(monkeypatch) -> None:
+    def lie(response) -> None:
+        response.error_code = ErrorCode.UNKNOWN_MEMBER_ID
+
+    words = lying_run(monkeypatch, HeartbeatResponse, lie, skip=1, **{**GROUP, "members": 1})
+    assert "is answered UNKNOWN_MEMBER_ID" in words
+
+
+def test_a_group_that_ends_before_it_has_all(monkeypatch) -> None:
+    async def read_nothing(member) -> bool:
+        return True
+
+    monkeypatch.setattr(GroupMember, "_fetch", read_nothing)
+    assert "has come to its end at" in (honest_run(**GROUP).failure or "")
