@@ -1,11 +1,10 @@
 """Idempotent producers: what has no answer is sent again, unchanged, on the next connection.
 
 A batch is stored once and told its first offset as often as it is sent; a producer's batches are in
-the order of its sequence numbers. Of the batches before its last start a broker knows each
-producer's last one for certain, and perhaps none before it: those may be told OUT_OF_ORDER although
-they are there. Only where a power loss took records of a partition with
-page-cache durability may the broker have forgotten what it knew of a producer: that one begins anew
-with another id, as real clients do, and what it has no answer for stays unknown.
+the order of its sequence numbers. The last five in a partition are known after a restart as well.
+Only where a power loss took records of a partition with page-cache durability may the broker have
+forgotten what it knew of a producer: that one begins anew with another id, as real clients do, and
+what it has no answer for stays unknown.
 """
 
 from __future__ import annotations
@@ -59,8 +58,10 @@ class IdempotentProducer:
         self._next_sequence: dict[Partition, int] = {}
         self._losses: dict[Partition, int] = {}
         self._open: list[Batch] = []
+        self._life = 0
+        self._orphans: list[Batch] = []
+        """Those that a life of the broker left without an answer."""
         self._stored: dict[Partition, deque[tuple[Batch, int]]] = {}
-        self._doubtful: dict[Partition, list[Batch]] = {}
 
     async def prepare(self) -> None:
         self._world.ledger.producers_left += 1
@@ -113,6 +114,8 @@ class IdempotentProducer:
         """What is open, then new batches; whether all have their answers. ConnectionGoneError."""
         under_way: list[tuple[Batch, asyncio.Future[ProduceResponse]]] = []
         repeated = self._repeat(client)
+        if self._life != self._world.machine.lives:
+            self._life, self._orphans = self._world.machine.lives, list(self._open)
         for batch in [*self._open, *self._new_batches()]:
             request = produce_request([(batch.partition, batch.data)], acks=self._acks)
             under_way.append((batch, client.send(request, PRODUCE_VERSION, ProduceResponse)))
@@ -120,14 +123,10 @@ class IdempotentProducer:
         if repeated is not None:
             await self._check_repeated(*repeated)
         failed: dict[Partition, ErrorCode] = {}
-        self._doubtful.clear()
         for batch, future in under_way:
             told = answers_by_partition(await future)[batch.partition]
             if not self._take(batch, told, failed):
                 return False
-        for partition, batches in self._doubtful.items():
-            if partition not in failed:
-                raise self._out_of_order(batches[-1], ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
         return not failed
 
     def _new_batches(self) -> list[Batch]:
@@ -159,14 +158,13 @@ class IdempotentProducer:
         if code in FORGOTTEN:
             if self._world.ledger.bounds(partition).losses != self._losses[partition]:
                 self._world.note(f"{self.name}: {code.name} after a power loss")
+                self._world.situations.saw("producer begun anew")
                 self._identity = (-1, -1)
                 return False
             if code is not ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
                 raise self._out_of_order(batch, code)
             if partition not in failed:
-                if batch.life == self._world.machine.lives:
-                    raise self._out_of_order(batch, code)
-                self._doubtful.setdefault(partition, []).append(batch)
+                raise self._out_of_order(batch, code)
             return True
         must_be(code, *RETRIABLE, who=self.name, what="a batch")
         if code is not ErrorCode.NONE:
@@ -177,8 +175,11 @@ class IdempotentProducer:
                 f"{self.name}: sequence {batch.sequence} of {self._identity} was stored, "
                 f"though one before it was not"
             )
-        for forgotten in self._doubtful.pop(partition, []):
-            self._open.remove(forgotten)  # stored before this one, and nobody can say where
+        saw = self._world.situations.saw
+        if batch in self._orphans:
+            saw("batch confirmed after a restart")
+        if batch.sequence + len(batch.values) > SEQUENCES:
+            saw("sequence numbers wrapped")
         self._open.remove(batch)
         self._source.acknowledged(batch, told.base_offset)
         stored = self._stored.setdefault(partition, deque(maxlen=REMEMBERED_BATCHES))
@@ -201,8 +202,6 @@ class IdempotentProducer:
             return None
         stored = self._stored[self._chance.choice(partitions)]
         batch, offset = self._chance.choice(stored)
-        if batch.life != self._world.machine.lives:
-            batch, offset = stored[-1]
         if any(each.partition == batch.partition for each in self._open):
             return None  # it may not be one of the last five any more
         request = produce_request([(batch.partition, batch.data)], acks=self._acks)
@@ -223,3 +222,4 @@ class IdempotentProducer:
                 f"{code.name}, offset {told.base_offset}"
             )
         self._world.counts["repeated"] += 1
+        self._world.situations.saw("batch found again")

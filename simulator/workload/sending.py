@@ -33,8 +33,6 @@ class Batch:
     values: list[bytes]
     since: Bounds
     sequence: int
-    life: int
-    """Of the broker, when it was made."""
 
 
 class Source:
@@ -86,8 +84,7 @@ class Source:
             sequence=sequence,
             compression=self._chance.choice(CODECS) if compressed else Compression.NONE,
         )
-        since = self._world.ledger.bounds(partition)
-        return Batch(partition, data, values, since, sequence, self._world.machine.lives)
+        return Batch(partition, data, values, self._world.ledger.bounds(partition), sequence)
 
     def acknowledged(self, batch: Batch, base_offset: int) -> None:
         """The broker has told where the batch is."""
