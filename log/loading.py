@@ -8,13 +8,13 @@ are sound (`log.recovery`).
 from __future__ import annotations
 
 from log.file_system import TEMPORARY_SUFFIX, FileSystem
+from log.scan import next_offset_of
 from log.segment import (
     DELETED_SUFFIX,
     LOG_SUFFIX,
     SUFFIXES,
     TRANSACTION_INDEX_SUFFIX,
     Segment,
-    next_offset_of,
 )
 from log.segments import Segments
 from log.transaction_index import ENTRY_SIZE as TRANSACTION_ENTRY_SIZE

@@ -5,6 +5,7 @@ Counterpart of `reading`. Only here are records inside a batch looked at, to nam
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from log.scan import Place
@@ -29,9 +30,7 @@ def offset_for_timestamp(
     segments: Segments, timestamp: int, *, log_start_offset: int
 ) -> OffsetAndTimestamp | None:
     """The first record at or past `log_start_offset` whose timestamp is at least this one."""
-    for segment in segments.from_offset(log_start_offset):
-        if segment.largest_timestamp()[0] < timestamp:
-            continue
+    for segment in _candidates(segments.from_offset(log_start_offset), timestamp):
         segments.touch(segment)
         least = log_start_offset
         while (place := segment.place_of_timestamp(timestamp, least_offset=least)) is not None:
@@ -43,15 +42,38 @@ def offset_for_timestamp(
     return None
 
 
+def _candidates(segments: Iterable[Segment], timestamp: int) -> Iterator[Segment]:
+    """The segments with a timestamp that is at least this one, by their time indexes. The one
+    before them is asked whether it was passed over rightly: its index may have lost its end.
+    """
+    passed: Segment | None = None
+    for segment in segments:
+        if segment.largest_timestamp()[0] < timestamp:
+            passed = segment
+            continue
+        if passed is not None and _has(passed, timestamp):
+            yield passed
+        passed = None
+        yield segment
+    if passed is not None and _has(passed, timestamp):
+        yield passed
+
+
+def _has(segment: Segment, timestamp: int) -> bool:
+    segment.confirm_largest_timestamp()
+    return segment.largest_timestamp()[0] >= timestamp
+
+
 def offset_of_max_timestamp(segments: Segments) -> OffsetAndTimestamp | None:
     """The first record with the log's largest timestamp (KIP-734); None in an empty log."""
-    best: Segment | None = None
-    for segment in segments:
-        if best is None or segment.largest_timestamp()[0] > best.largest_timestamp()[0]:
-            best = segment
-    if best is None or best.largest_timestamp()[0] < 0:
+    while True:
+        best = max(segments, key=lambda segment: segment.largest_timestamp()[0])
+        timestamp, offset = best.largest_timestamp()
+        best.confirm_largest_timestamp()
+        if best.largest_timestamp() == (timestamp, offset):
+            break
+    if timestamp < 0:
         return None
-    timestamp, offset = best.largest_timestamp()
     segments.touch(best)
     place = best.place_of(offset)
     if place is None:

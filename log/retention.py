@@ -42,10 +42,16 @@ class RetentionFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SegmentFacts:
-    """The facts about a segment of a log, looked up when asked."""
+    """The facts about a segment of a log, looked up when asked.
+
+    A time at which it would go, before `retained_from_ms` or far in the future, is not taken from
+    its time index without a look at its batches.
+    """
 
     segment: Segment
     end_offset: int
+    retained_from_ms: int
+    now_ms: int
 
     @property
     def size_bytes(self) -> int:
@@ -53,7 +59,11 @@ class SegmentFacts:
 
     @property
     def largest_timestamp_ms(self) -> int:
-        return self.segment.largest_timestamp()[0]
+        timestamp, _ = self.segment.largest_timestamp()
+        if not self.retained_from_ms <= timestamp <= self.now_ms + FAR_FUTURE_MS:
+            self.segment.confirm_largest_timestamp()
+            timestamp, _ = self.segment.largest_timestamp()
+        return timestamp
 
     @property
     def modified_ms(self) -> int:
@@ -72,7 +82,11 @@ def old_segments(
     """The segments that go now, oldest first; see `plan_retention`."""
     listed = list(segments)
     ends = [segment.base_offset for segment in listed[1:]] + [log_end_offset]
-    facts = [SegmentFacts(*each) for each in zip(listed, ends, strict=True)]
+    retained_from_ms = now_ms - config.retention_ms
+    facts = [
+        SegmentFacts(segment, end, retained_from_ms, now_ms)
+        for segment, end in zip(listed, ends, strict=True)
+    ]
     if not listed[-1].size:
         # Nothing is won by replacing an active segment that is empty.
         del facts[-1]

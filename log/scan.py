@@ -131,6 +131,15 @@ def iterate_whole(file: File, position: int, end: int) -> Iterator[WholeBatch]:
         position += size
 
 
+def next_offset_of(base_offset: int, log: File) -> int:
+    """The offset behind the last sound batch of a `.log` file, by a full scan; closes the file."""
+    next_offset = base_offset
+    for batch in iterate_whole(log, 0, log.size):
+        next_offset = batch.header.next_offset
+    log.close()
+    return next_offset
+
+
 def is_sound(data: memoryview, at: int, header: BatchHeader) -> bool:
     """Whether a whole batch of format 2 with the right checksum lies at `at`."""
     return (

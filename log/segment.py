@@ -11,10 +11,11 @@ import logging
 from collections.abc import Collection
 
 from log.file_system import Buffer, File, FileSystem
+from log.index_check import is_largest, is_whole, place_of_entry
 from log.log_config import LogConfig
 from log.offset_index import ENTRY_SIZE as OFFSET_ENTRY_SIZE
 from log.offset_index import OffsetIndex
-from log.scan import Place, first_place_ending_at, iterate_places, iterate_whole
+from log.scan import Place, first_place_ending_at, iterate_places
 from log.time_index import ENTRY_SIZE as TIME_ENTRY_SIZE
 from log.time_index import NO_TIMESTAMP, TimeIndex
 from log.transaction_index import TransactionIndex
@@ -250,6 +251,9 @@ class Segment:
     def place_of_timestamp(self, timestamp: int, *, least_offset: int) -> Place | None:
         """The first batch at or behind `least_offset` with a record at or past `timestamp`."""
         self._check_indexes()
+        entry = self.time_index.entry_below(timestamp)
+        if entry and place_of_entry(self.log(), self.offset_index, self.size, *entry) is None:
+            self._rebuild_indexes()
         start = max(self.time_index.lookup(timestamp), least_offset)
         for place in iterate_places(self.log(), self.offset_index.lookup(start), self.size):
             if place.max_timestamp >= timestamp and place.last_offset >= least_offset:
@@ -270,6 +274,16 @@ class Segment:
             if was_closed:
                 self.forget()  # none stays open for that
         return self.max_timestamp, self.offset_of_max_timestamp
+
+    def confirm_largest_timestamp(self) -> None:
+        """Ask the batches before something is decided by it; the indexes are rebuilt if wrong."""
+        was_closed = self._log is None
+        believed = self.largest_timestamp()
+        self._check_indexes()
+        if self.size and not is_largest(self.log(), self.offset_index, self.size, *believed):
+            self._rebuild_indexes()
+        if was_closed:
+            self.forget()
 
     def modified_ms(self) -> int:
         return self._file_system.status(self.path(LOG_SUFFIX)).modified_ms
@@ -294,6 +308,7 @@ class Segment:
         self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
         if last.max_timestamp > self.max_timestamp:
             self.max_timestamp, self.offset_of_max_timestamp = last.max_timestamp, last.last_offset
+        self.confirm_largest_timestamp()
         self._bytes_since_index = self.size - self.offset_index.last_entry()[1]
         self._read_first_timestamp()
 
@@ -302,8 +317,15 @@ class Segment:
         if self._indexes_are_checked:
             return
         self._indexes_are_checked = True
-        if self._indexes_are_sane():
-            return
+        if not self._indexes_are_sane():
+            self._make_indexes()
+
+    def _rebuild_indexes(self) -> None:
+        """They contradict a batch. Of a damaged log file they may know more than it tells."""
+        if is_whole(self.log(), self.size):
+            self._make_indexes()
+
+    def _make_indexes(self) -> None:
         logger.warning("the indexes of %s are rebuilt", self.path(LOG_SUFFIX))
         self.clear_indexes()
         for place in iterate_places(self.log(), 0, self.size):
@@ -421,12 +443,3 @@ class Segment:
                 self._file_system.rename(path, path + added)
                 paths.append(path + added)
         return paths
-
-
-def next_offset_of(base_offset: int, log: File) -> int:
-    """The offset behind the last sound batch of a `.log` file, by a full scan; closes the file."""
-    next_offset = base_offset
-    for batch in iterate_whole(log, 0, log.size):
-        next_offset = batch.header.next_offset
-    log.close()
-    return next_offset

@@ -50,6 +50,11 @@ class TimeIndex:
 
     def lookup(self, timestamp: int) -> int:
         """An offset before which every timestamp is smaller than this one."""
+        entry = self.entry_below(timestamp)
+        return entry[1] if entry else self.base_offset
+
+    def entry_below(self, timestamp: int) -> tuple[int, int] | None:
+        """The last entry with a smaller timestamp."""
         low, high = 0, self.file.entry_count  # the first entry at or past `timestamp`
         while low < high:
             middle = (low + high) // 2
@@ -58,7 +63,7 @@ class TimeIndex:
                 low = middle + 1
             else:
                 high = middle
-        return self.entries(low - 1, 1)[0][1] if low else self.base_offset
+        return self.entries(low - 1, 1)[0] if low else None
 
     def entries(self, start: int = 0, count: int | None = None) -> list[tuple[int, int]]:
         start = max(0, start)

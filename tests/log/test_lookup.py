@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,3 +61,27 @@ def test_times_are_known_after_a_restart(clean: bool) -> None:
     log = home.open(clean=clean)
     assert [log.offset_for_timestamp(NOW + stamp) for stamp in range(21)] == expected
     assert log.offset_of_max_timestamp() == expected[19]
+
+
+@pytest.mark.parametrize("position", [4, 7, 12 + 4, 12 + 7, -12 + 4, -12 + 7])
+def test_a_time_index_that_a_bit_has_changed_misleads_no_look_up(position: int) -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=600, index_interval_bytes=1))
+    log = home.open()
+    for number in range(20):
+        home.append(log, b"v" * 60, timestamp_ms=NOW + number * 40)
+    wanted = [NOW + stamp for stamp in range(0, 900, 20)]
+    expected = [log.offset_for_timestamp(stamp) for stamp in wanted]
+    latest = log.offset_of_max_timestamp()
+    log.close()
+    home.checkpoint(log)
+    for segment in log.segments:
+        for bit in (1, 64):
+            damaged = LogOnDisk(home.config, copy.deepcopy(home.disk), home.checkpoints)
+            path = segment.path(".timeindex")
+            content = damaged.disk.read_file(path)
+            at = position % len(content)
+            damaged.disk.corrupt(path, at, bytes([content[at] ^ bit]))
+            again = damaged.open(clean=True)
+            assert [again.offset_for_timestamp(stamp) for stamp in wanted] == expected
+            if segment is log.segments.active:
+                assert again.offset_of_max_timestamp() == latest

@@ -108,6 +108,48 @@ def test_a_time_index_whose_tail_says_nothing_plausible_is_rebuilt_before_it_is_
     assert log.segments.first.largest_timestamp()[0] == home.now_ms
 
 
+@pytest.mark.parametrize("damage", ["lowered", "raised far", "cut"])
+def test_a_time_index_that_says_less_than_the_batches_makes_no_segment_go(
+    damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bit of the last entry, or its last entries gone: records went before their time."""
+    home = LogOnDisk(LogConfig(segment_bytes=450, index_interval_bytes=1, retention_ms=1000))
+    log = home.open()
+    for number in range(12):
+        home.append(log, b"v" * 80, timestamp_ms=home.now_ms - (1500 if number < 2 else 0))
+    log.close()
+    home.checkpoint(log)
+    path = log.segments.first.path(".timeindex")
+    if damage == "cut":
+        home.disk.open(path).truncate(12)
+    else:
+        last = home.disk.status(path).size - 12
+        high = home.disk.read_file(path)[last + (4 if damage == "lowered" else 1)]
+        home.disk.corrupt(path, last + (4 if damage == "lowered" else 1), bytes([high ^ 0x10]))
+    log = home.open(clean=True)
+    assert log.segments.first.largest_timestamp()[0] != home.now_ms
+    later = home.now_ms + 500
+    assert log.apply_retention(later, 12) == 0
+    assert log.segments.first.largest_timestamp()[0] == home.now_ms
+    assert "the indexes of" in caplog.text
+    assert log.apply_retention(later + 1000, 12) > 0
+
+
+def test_the_indexes_of_a_damaged_segment_are_not_made_of_what_is_left_of_it() -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=450, index_interval_bytes=1, retention_ms=1000))
+    log = home.open()
+    for number in range(12):
+        home.append(log, b"v" * 80, timestamp_ms=home.now_ms + number)
+    log.close()
+    home.checkpoint(log)
+    first = log.segments.first
+    stamp, last = first.largest_timestamp()
+    home.disk.corrupt(first.path(".log"), first.size // 2, bytes(80))
+    log = home.open(clean=True)
+    log.apply_retention(home.now_ms + 10_000, 1)
+    assert log.segments.first.largest_timestamp() == (stamp, last)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_a_power_cut_amid_retention_leaves_no_hole_and_no_earlier_end(seed: int) -> None:
     """Of two segments that were renamed only the later one's new name had reached the disk: the
