@@ -28,15 +28,18 @@ def main() -> int:
         wrong = check_one(arguments.state)
         _say(wrong or "recovers")
         return 1 if wrong else 0
-    logging.disable(logging.CRITICAL)
     started = time.perf_counter()
-    tally = enumerate_states(
-        arguments.states,
-        seed=arguments.seed,
-        workloads=arguments.workload or list(WORKLOADS),
-        progress=_progress if sys.stderr.isatty() else lambda tally: None,
-        max_failures=arguments.failures,
-    )
+    logging.disable(logging.CRITICAL)  # a line for each torn tail, by the thousand
+    try:
+        tally = enumerate_states(
+            arguments.states,
+            seed=arguments.seed,
+            workloads=arguments.workload or list(WORKLOADS),
+            progress=_progress if sys.stderr.isatty() else lambda tally: None,
+            max_failures=arguments.failures,
+        )
+    finally:
+        logging.disable(logging.NOTSET)
     seconds = time.perf_counter() - started
     for name, wrong in tally.failures:
         _say(f"{name}: {wrong}\n  {COMMAND} --state {name}")
