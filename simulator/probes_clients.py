@@ -51,8 +51,10 @@ class ClientProbe:
         self._saw = situations.saw
 
     def answered(self, answer: Response) -> None:
-        if isinstance(answer, JoinGroupResponse) and len(answer.members) >= SEVERAL:
-            self._saw("generation of several members")
+        if isinstance(answer, JoinGroupResponse) and answer.members:
+            self._saw("leader told of its generation")
+            if len(answer.members) >= SEVERAL:
+                self._saw("generation of several members")
         for number in dict.fromkeys(codes_of(answer)):
             if number != ErrorCode.NONE:
                 code = ErrorCode(number)

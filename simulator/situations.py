@@ -7,6 +7,7 @@ proves nothing about it. Counterparts: the probes, which notice them from outsid
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 LIVES = {
     "power lost": "The machine lost its power while the broker was serving.",
@@ -122,6 +123,7 @@ TOLD = {
     "fetch refused by the disk": "A Fetch was answered that the disk had failed.",
     "member id given out": "A new member was told its id, and to join with it.",
     "join of a member that is gone": "A member joined whose id was not known any more.",
+    "leader told of its generation": "A leader was told the members, and assigned nothing yet.",
     "generation of several members": "A leader was told of others than itself.",
     "static member came back": "A static member joined anew, and got another id.",
     "member told to join again": "A heartbeat was answered that a rebalance goes on.",
@@ -142,11 +144,14 @@ SITUATIONS: dict[str, str] = LIVES | OPERATIONS | STATES | STORAGE | SAID | CLIE
 
 
 class Situations:
-    """Mutable: counts what happened."""
+    """Mutable: counts what happened. `awaited` are called when that happens next, once."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.awaited: dict[str, Callable[[], None]] = {}
 
     def saw(self, name: str) -> None:
         assert name in SITUATIONS, name
         self.counts[name] += 1
+        if name in self.awaited:
+            self.awaited.pop(name)()

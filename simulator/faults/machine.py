@@ -79,6 +79,13 @@ GROUP_TARGETS: tuple[Place, ...] = (
 )
 OF_WORKERS = {"topics": TOPIC_TARGETS, "record-deleter": START_TARGETS, "group": GROUP_TARGETS}
 """How the name of a worker begins -> the places that only its work comes to."""
+AWAITED = (
+    "leader told of its generation",
+    "leader told of its generation",
+    "member told to join again",
+    "session of a member ended",
+)
+"""What a member is told when the life of the broker ends."""
 
 STARTING: tuple[Place, ...] = (
     ("sync_directory", "/data"),
@@ -171,18 +178,24 @@ def _set_trap(nemesis: Nemesis, fault: Fault, how: str) -> None:
         if any(worker.startswith(name) for worker in nemesis.world.workers)
         for place in places
     ]
+    nemesis.pause_s = 0.05 + fault.strength
+    if any(worker.startswith("group") for worker in nemesis.world.workers) and (
+        chance.random() < 0.15
+    ):
+        nemesis.end_when_told(chance.choice(AWAITED), how)
+        return
     is_theirs = bool(theirs) and chance.random() < 0.7
     place = chance.choice(theirs if is_theirs else TARGETS)
     # What few operations of a run are is taken when it comes.
     skip = 0 if is_theirs else chance.choice((0, 0, 0, 1, 2, 5, 12))
-    nemesis.pause_s = 0.05 + fault.strength
     nemesis.set_trap(Trap(*place, skip, how, later=chance.choice((0, 0, 1))), TRAP_S)
 
 
 def power_loss_while_starting(nemesis: Nemesis, fault: Fault) -> None:
     """A life ends, and the next one while it is made ready."""
     chance = nemesis.chance_of(fault)
-    way = chance.choice((_end_slow_start, _end_in_cut, _end_after_word, *[_end_start] * 5))
+    aimed = (_end_slow_start, _end_in_cut, _end_after_word)
+    way = chance.choice(aimed) if chance.random() < 0.5 else _end_start
     nemesis.pause_s = 0.05 + fault.strength
     way(nemesis, fault, chance)
 
@@ -215,7 +228,7 @@ def _end_after_word(nemesis: Nemesis, fault: Fault, chance: random.Random) -> No
 
 def _end_slow_start(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
     """At any turn of its loop, or while it reads the groups."""
-    ends_loading = chance.random() < 0.7
+    ends_loading = chance.random() < 0.85
     looks_on = LOOKS
 
     def begin() -> None:

@@ -85,6 +85,7 @@ class Nemesis:
         world = self.world
         self._traps.clear()
         self._answers_left = None
+        world.situations.awaited.clear()
         self.ends_next_commit = ""
         self.probes.look()
         world.network.heal()
@@ -110,6 +111,15 @@ class Nemesis:
     def crash_after_answer(self, skip: int) -> None:
         """As soon as clients have this many answers, and one more: what they say must be so."""
         self._answers_left = skip
+
+    def end_when_told(self, situation: str, how: str) -> None:
+        """As soon as a client is told of something."""
+
+        def end() -> None:
+            self.world.note(f"{how}: {situation}")
+            self.later(0, self.crash if how == "power lost" else self.kill)
+
+        self.world.situations.awaited[situation] = end
 
     def kill(self) -> None:
         if self.world.machine.is_running:

@@ -86,6 +86,8 @@ class TopicAdmin:
         steps: list[Callable[[], Awaitable[None]]] = [
             self._create,
             self._create,
+            self._create,
+            self._delete,
             self._delete,
             self._grow,
             self._alter,

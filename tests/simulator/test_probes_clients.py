@@ -81,5 +81,8 @@ def test_of_a_code_each_kind_of_answer_tells_its_own() -> None:
             members=[member, member],
         )
     )
-    assert situations.counts == {"generation of several members": 1}
+    assert situations.counts == {
+        "leader told of its generation": 1,
+        "generation of several members": 1,
+    }
     assert not list(codes_of(ApiVersionsResponse(error_code=35, api_keys=[])))

@@ -25,3 +25,12 @@ def test_only_what_has_a_name_is_counted() -> None:
     assert situations.counts == {"killed": 1}
     with pytest.raises(AssertionError):
         situations.saw("something else")
+
+
+def test_who_waits_for_a_situation_is_told_once() -> None:
+    situations = Situations()
+    told: list[str] = []
+    situations.awaited["killed"] = lambda: told.append("killed")
+    for name in ("stopped", "killed", "killed"):
+        situations.saw(name)
+    assert told == ["killed"]
