@@ -183,4 +183,29 @@ MUTANTS: tuple[Mutant, ...] = (
         "OffsetFetch tells what a power loss could take back.",
         seeds=400,
     ),
+    Mutant(
+        "heartbeats-do-not-count",
+        "A heartbeat does not prolong the session of its member.",
+        seeds=400,
+    ),
+    Mutant(
+        "time-lookup-passes-over-a-segment",
+        "A time that is the largest of a segment is looked for behind that segment.",
+        seeds=400,
+    ),
+    Mutant(
+        "deletion-forgets-the-epochs",
+        "DeleteRecords drops the whole history of leader epochs, the one in force included.",
+        seeds=400,
+    ),
+    Mutant(
+        "snapshot-forgets-how-long-batches-are",
+        "What a snapshot brings back of a producer has batches of one record.",
+        seeds=400,
+    ),
+    Mutant(
+        "producer-ids-reserved-one-by-one",
+        "A block of producer ids is given out, and its first one alone is reserved.",
+        seeds=400,
+    ),
 )
