@@ -100,6 +100,7 @@ class Broker:
         try:
             self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
             store.on_broken = self._metadata_broken
+            store.on_full = directory.checkpoints.lend_reserve
             await self._start_on(directory, store, tasks)
         except LogDamagedError as error:
             self._is_refused = True

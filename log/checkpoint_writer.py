@@ -9,7 +9,7 @@ gone from them before it gets a new owner (`forget`). Counterparts: `log.checkpo
 import errno
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from log.checkpoints import (
@@ -19,7 +19,7 @@ from log.checkpoints import (
     encode_epochs,
     encode_offsets,
 )
-from log.file_system import FileSystem, parent_directory, write_atomically
+from log.file_system import File, FileSystem, parent_directory, write_atomically
 from log.leader_epochs import FILE_NAME as LEADER_EPOCHS
 from log.leader_epochs import LeaderEpochs
 from log.partition_log import PartitionLog
@@ -32,7 +32,9 @@ HIGH_WATERMARKS = "replication-offset-checkpoint"
 OFFSET_FILES = (LOG_STARTS, RECOVERY_POINTS, HIGH_WATERMARKS)
 RESERVE = ".kbroker_reserve"
 RESERVE_BYTES = 1 << 20
-"""Given up when the disk is full, so that checkpoints and a clean shutdown still find room."""
+"""Given up for a moment when the disk is full, so that checkpoints, metadata, a clean shutdown and
+the start after a crash still find room."""
+SMALLEST_RESERVE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,30 +214,56 @@ class CheckpointWriter:
             file.epochs.note_written(file.change_count)
 
     def write_file(self, path: str, data: bytes) -> None:
-        """Write one file, durable on return; a full disk gives up the reserve first. OSError."""
+        """Write one file, durable on return; a full disk lends it the reserve. OSError."""
         try:
             write_atomically(self.file_system, path, data)
         except OSError as error:
-            if error.errno != errno.ENOSPC or not self.give_up_reserve():
+            give_back = self.lend_reserve() if error.errno == errno.ENOSPC else None
+            if give_back is None:
                 raise
-            logger.warning("%s is full: its reserve of %d bytes is used", self.path, RESERVE_BYTES)
-            write_atomically(self.file_system, path, data)
+            try:
+                write_atomically(self.file_system, path, data)
+            finally:
+                give_back()
+
+    def lend_reserve(self) -> Callable[[], None] | None:
+        """Free the room set aside; what sets aside again what is left of it, to be called before
+        records take it. None if there was none.
+        """
+        try:
+            if not self.give_up_reserve():
+                return None
+        except OSError:
+            return None
+        logger.warning("%s is full: its reserve of %d bytes is used", self.path, RESERVE_BYTES)
+        return self.make_reserve
 
     def make_reserve(self) -> None:
-        """Set some room aside, if there is any and none is yet. It need not survive a crash."""
+        """Set room aside, or what there is of it. It need not survive a crash."""
         path = f"{self.path}/{RESERVE}"
         try:
             file = self.file_system.open(path, create=True)
             try:
-                if file.size < RESERVE_BYTES:
-                    file.append(bytes(RESERVE_BYTES - file.size))
+                self._fill(file)
             finally:
                 file.close()
         except OSError as error:
             logger.warning("%s has no room to spare: %s", self.path, error)
 
+    def _fill(self, file: File) -> None:
+        piece = RESERVE_BYTES - file.size
+        while piece > 0:
+            try:
+                file.append(bytes(piece))
+            except OSError as error:
+                if error.errno != errno.ENOSPC or (piece <= SMALLEST_RESERVE and not file.size):
+                    raise
+                piece = 0 if piece <= SMALLEST_RESERVE else piece // 2
+            else:
+                piece = min(piece, RESERVE_BYTES - file.size)
+
     def give_up_reserve(self) -> bool:
-        """Free the room set aside; True if there was some. The next start sets it aside again."""
+        """Free the room set aside; True if there was some. Raises OSError."""
         path = f"{self.path}/{RESERVE}"
         if not self.file_system.exists(path):
             return False

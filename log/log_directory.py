@@ -124,7 +124,7 @@ class LogDirectory:
             lock.close()
             raise LogDirectoryError(str(error)) from None
         directory = cls(file_system, path, lock, meta, was_clean=was_clean)
-        directory.checkpoints.make_reserve()
+        directory._try(directory.checkpoints.give_up_reserve)  # until all logs are open
         return directory
 
     @property
@@ -208,6 +208,7 @@ class LogDirectory:
         )
         self.flushed_ends.restart(self.logs.values(), self.strays.values())
         self.checkpoints.keep(self.strays)
+        self.checkpoints.make_reserve()
         self._is_complete = True
 
     def create_logs(

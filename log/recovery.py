@@ -8,6 +8,7 @@ Which files there are is `log.loading`'s business.
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import dataclass
 
@@ -122,7 +123,7 @@ def recover(recovery: Recovery) -> int:
     end_offset = start_offset
     for index, segment in enumerate(suspects):
         if index:
-            write_snapshot(recovery.file_system, recovery.directory, recovery.producer_state)
+            _write_snapshot(recovery)
         end_offset, position = _check(recovery, segment)
         rest = suspects[index + 1 :]
         is_torn = position < segment.size
@@ -140,6 +141,16 @@ def recover(recovery: Recovery) -> int:
         if rest:
             segment.seal()
     return end_offset
+
+
+def _write_snapshot(recovery: Recovery) -> None:
+    try:
+        write_snapshot(recovery.file_system, recovery.directory, recovery.producer_state)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # It is a cache: what it holds can be read from the log.
+        logger.warning("%s: a snapshot of its producers was not written: %s", recovery.name, error)
 
 
 def _check(recovery: Recovery, segment: Segment) -> tuple[int, int]:

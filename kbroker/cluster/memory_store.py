@@ -28,6 +28,7 @@ from kbroker.cluster.metadata_store import (
     Operation,
     OutcomeUnknownError,
     Put,
+    StoreFullError,
     StoreStatus,
     StoreUnavailableError,
     TransactionResult,
@@ -85,6 +86,8 @@ class _Waiting:
     plan: Callable[[], Plan]
     done: asyncio.Future[TransactionResult]
     compact_revision: int = 0
+    give_back: Callable[[], None] | None = None
+    """Takes back what is left of the room that it was lent on a full disk."""
 
 
 @dataclass(slots=True)
@@ -113,6 +116,7 @@ class MemoryStore:
         self._waiting: deque[_Waiting] = deque()
         self._committing: asyncio.Future[None] | None = None
         self.on_broken: Callable[[MetadataStoreError], None] = lambda error: None
+        self.on_full: Callable[[], Callable[[], None] | None] = lambda: None
         self._broken: MetadataStoreError | None = None
         self._closed = False
         self._leases: dict[int, _Lease] = {}
@@ -239,16 +243,15 @@ class MemoryStore:
             if writes and self._journal is not None:
                 self._journal.stage(plan.changes, compact_revision)
         except MetadataStoreError as error:
-            self._note_failure(error)
-            _fail(waiting.done, error)
+            self._failed(error, waiting)
             return
         if not writes or self._journal is None:
-            self._finish(plan, compact_revision, waiting.done)
+            self._finish(plan, compact_revision, waiting)
             return
         loop = asyncio.get_running_loop()
         self._committing = loop.run_in_executor(self._journal.executor, self._journal.commit)
         self._committing.add_done_callback(
-            lambda committed: self._committed(committed, plan, compact_revision, waiting.done)
+            lambda committed: self._committed(committed, plan, compact_revision, waiting)
         )
 
     def _committed(
@@ -256,34 +259,41 @@ class MemoryStore:
         committed: asyncio.Future[None],
         plan: Plan,
         compact_revision: int,
-        done: asyncio.Future[TransactionResult],
+        waiting: _Waiting,
     ) -> None:
         self._committing = None
         error = committed.exception()
         if error is None:
-            self._finish(plan, compact_revision, done)
+            self._finish(plan, compact_revision, waiting)
         else:
-            self._note_failure(error)
-            _fail(done, error)
+            self._failed(error, waiting)
         self._run_waiting()
 
-    def _finish(
-        self, plan: Plan, compact_revision: int, done: asyncio.Future[TransactionResult]
-    ) -> None:
+    def _finish(self, plan: Plan, compact_revision: int, waiting: _Waiting) -> None:
+        if waiting.give_back is not None:
+            waiting.give_back()
         self._map.apply(plan)
         if compact_revision:
             self._map.compact(compact_revision)
-        if not done.done():  # its caller may have been cancelled
-            done.set_result(plan.result)
+        if not waiting.done.done():  # its caller may have been cancelled
+            waiting.done.set_result(plan.result)
         if plan.changes:
             for watch in self._watches:
                 watch.wake()
 
-    def _note_failure(self, error: BaseException) -> None:
+    def _failed(self, error: BaseException, waiting: _Waiting) -> None:
+        if waiting.give_back is not None:
+            waiting.give_back()
+        elif isinstance(error, StoreFullError) and not self._closed:
+            waiting.give_back = self.on_full()
+            if waiting.give_back is not None:
+                self._waiting.appendleft(waiting)
+                return
         if isinstance(error, OutcomeUnknownError):
             if self._broken is None:
                 self.on_broken(error)
             self._broken = error
+        _fail(waiting.done, error)
 
     # Leases
 

@@ -41,6 +41,10 @@ class StoreUnavailableError(MetadataStoreError):
     """Nothing was changed: the store could not be reached or refused (its disk may be full)."""
 
 
+class StoreFullError(StoreUnavailableError):
+    """Nothing was changed: its disk is full."""
+
+
 class OutcomeUnknownError(MetadataStoreError):
     """The transaction may or may not have taken effect, now or later: re-read, then decide."""
 
@@ -221,10 +225,13 @@ class Watch(Protocol):
 class MetadataStore(Protocol):
     """Reads are linearizable. Any call may raise StoreUnavailableError.
 
-    `on_broken` is called once when nothing can be written any more before the next start.
+    `on_broken` is called once when nothing can be written any more before the next start. `on_full`
+    is asked for room where the disk is full, and answers with what takes back what is left of it
+    once the transaction was tried again; None: there is no room to be had.
     """
 
     on_broken: Callable[[MetadataStoreError], None]
+    on_full: Callable[[], Callable[[], None] | None]
 
     async def get(self, key: str) -> KeyValue | None: ...
 

@@ -25,7 +25,7 @@ from kbroker.cluster.metadata_store import (
     KeyValue,
     MetadataStoreError,
     OutcomeUnknownError,
-    StoreUnavailableError,
+    StoreFullError,
 )
 from kbroker.cluster.revisioned_map import FIRST_REVISION, Change, RevisionedMap
 from kbroker.cluster.topic_ids import RandomBits
@@ -185,7 +185,7 @@ class SqliteJournal:
             except sqlite3.Error:
                 raise OutcomeUnknownError(detail) from error
         if error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_FULL:
-            raise StoreUnavailableError(detail) from error
+            raise StoreFullError(detail) from error
         raise OutcomeUnknownError(detail) from error
 
     def size_bytes(self) -> int:

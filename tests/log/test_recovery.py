@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 
 import pytest
@@ -393,3 +394,16 @@ def test_an_index_is_rebuilt_up_to_a_damaged_offset_of_a_trusted_segment() -> No
         assert piece is not None
         piece.release()
     log.close()
+
+
+def test_a_snapshot_that_finds_no_room_does_not_hinder_a_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    home = LogOnDisk(LogConfig(segment_bytes=100))
+    log = home.open()
+    for number in range(4):
+        home.append(log, b"value %d" % number)
+    home.disk = home.disk.kill()
+    home.disk.fail("append", "*.snapshot*", error_number=errno.ENOSPC)
+    assert len(values_of(home.open(clean=False))) == 4
+    assert "a snapshot of its producers was not written" in caplog.text

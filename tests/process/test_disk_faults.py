@@ -1,6 +1,7 @@
 """A disk that is full, or that fails: what clients are told, what goes on, and what the next start
 finds."""
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from log.checkpoint_writer import RECOVERY_POINTS, RESERVE
+from log.checkpoint_writer import RECOVERY_POINTS, RESERVE, RESERVE_BYTES
 from log.checkpoints import decode_offsets
 from log.log_directory import CLEAN_SHUTDOWN
 from simulator.disk import SimulatedDisk
@@ -171,8 +172,10 @@ def test_checkpoints_find_room_on_a_full_disk_in_the_reserve(scene):
         path = f"{DATA}/{RECOVERY_POINTS}"
         offsets = decode_offsets(broker.run(lambda: scene.disk.read_file(path)), path)
         assert offsets["orders", 0] == 2
-        assert not broker.run(lambda: scene.disk.exists(f"{DATA}/{RESERVE}"))
-        assert client.produce("orders", 0, batch(b"small")).error_code in (0, STORAGE_ERROR)
+        # Records do not take it: what is left is there for the next time.
+        reserve = broker.run(lambda: scene.disk.status(f"{DATA}/{RESERVE}").size)
+        assert reserve > 0.9 * RESERVE_BYTES
+        assert client.produce("orders", 0, batch(b"." * 5000)).error_code == STORAGE_ERROR
 
 
 def test_a_full_disk_is_left_clean(scene):
@@ -184,6 +187,29 @@ def test_a_full_disk_is_left_clean(scene):
     scene.disk.capacity_bytes = scene.disk.used_bytes + 64 * 1024
     with scene.broker() as broker, RawClient(broker.address) as client:
         assert values(client) == [b"before", b"after"]
+
+
+def test_after_a_kill_on_a_full_disk_it_starts_serves_readers_and_a_topic_can_be_deleted(scene):
+    with scene.broker() as broker, RawClient(broker.address) as client:
+        client.create_topic("large")
+        large = batch(b"." * 100_000)
+        assert client.produce("large", 0, large).error_code == 0
+        assert client.produce("orders", 0, batch(b"after")).error_code == 0
+        scene.fill(broker)
+        broker.checkpoint()
+        scene.disk = broker.run(scene.disk.kill)
+    for _ in range(3):
+        scene.disk.capacity_bytes = scene.disk.used_bytes
+        with scene.broker() as broker, RawClient(broker.address) as client:
+            assert values(client) == [b"before", b"after"]
+            assert client.produce("large", 0, large).error_code == STORAGE_ERROR
+            scene.disk = broker.run(scene.disk.kill)
+    scene.disk.capacity_bytes = scene.disk.used_bytes
+    with scene.broker() as broker, RawClient(broker.address) as client:
+        assert client.delete_topic("large") == 0
+        removed = broker.broker.replicas.remove_deleted()
+        asyncio.run_coroutine_threadsafe(removed, broker.loop).result(60)
+        assert client.produce("orders", 0, batch(b"again")).error_code == 0
 
 
 # Failing.

@@ -15,6 +15,7 @@ from kbroker.cluster.metadata_store import (
     CompactedError,
     OutcomeUnknownError,
     Put,
+    StoreFullError,
     StoreUnavailableError,
     key_absent,
 )
@@ -136,6 +137,34 @@ def test_a_write_that_was_refused_leaves_no_trace() -> None:
         assert (await store.transact([], [Put("a", b"")])).revision == 2
         await store.close()
         assert journal.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_is_asked_for_room_once() -> None:
+    async def scenario() -> None:
+        journal = ScriptedJournal()
+        store = MemoryStore(random.Random(1), journal=journal)
+        told: list[str] = []
+
+        def lend() -> Callable[[], None]:
+            told.append("lent")
+            if len(told) == 1:
+                journal.commit_error = None
+                journal.staged.clear()
+            return lambda: told.append("given back")
+
+        store.on_full = lend
+        journal.commit_error = StoreFullError("full")
+        await store.transact([], [Put("a", b"")])
+        assert told == ["lent", "given back"]
+        journal.commit_error = StoreFullError("full")
+        journal.stage = lambda changes, compact_revision: None  # type: ignore[method-assign]
+        with pytest.raises(StoreUnavailableError, match="full"):
+            await store.transact([], [Put("b", b"")])
+        assert told == ["lent", "given back"] * 2
+        assert await store.get("b") is None
+        await store.close()
 
     asyncio.run(scenario())
 
