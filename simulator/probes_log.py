@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kbroker.cluster.metadata_store import OutcomeUnknownError, StoreUnavailableError
 from simulator.invariant_error import InvariantError
 from simulator.loop import CURRENT
 
@@ -57,8 +58,16 @@ class _Reader(logging.Handler):
         if record.exc_info is not None and record.exc_info[1] is not None:
             error = record.exc_info[1]
             world.note(f"with {error!r}")
-            if not (isinstance(error, OSError) and world.machine.disk.injected_errors):
+            if not _was_injected(world, error):
                 world.loop.fail(InvariantError(f"{record.getMessage()}: {error!r}"))
+
+
+def _was_injected(world: World, error: BaseException) -> bool:
+    """Whether it may be said of this that a fault made it happen."""
+    if isinstance(error, StoreUnavailableError | OutcomeUnknownError):
+        counts = world.situations.counts
+        return counts["metadata refused"] + counts["metadata unknown"] > 0
+    return isinstance(error, OSError) and world.machine.disk.injected_errors > 0
 
 
 @contextmanager

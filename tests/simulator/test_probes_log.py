@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from kbroker.cluster.metadata_store import StoreUnavailableError
 from simulator.invariant_error import InvariantError
 from tests.simulator.world_harness import Stage, play
 
@@ -38,3 +39,16 @@ def test_an_error_of_a_disk_that_was_made_to_fail() -> None:
         logger.error("it failed", exc_info=OSError(errno.EIO, "no"))
 
     play(scene)
+
+
+def test_a_refusal_of_the_metadata_needs_the_fault_that_explains_it() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.world.situations.saw("metadata refused")
+        logger.error("it failed", exc_info=StoreUnavailableError("no"))
+
+    async def unexplained(stage: Stage) -> None:
+        logger.error("it failed", exc_info=StoreUnavailableError("no"))
+
+    play(scene)
+    with pytest.raises(InvariantError, match="it failed: StoreUnavailableError"):
+        play(unexplained)
