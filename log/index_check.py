@@ -47,9 +47,11 @@ def is_largest(
     return all(place.max_timestamp <= timestamp for place in chain(behind, last))
 
 
-def is_whole(log: File, size: int) -> bool:
+def is_whole(log: File, size: int, *, base_offset: int) -> bool:
     """Whether batches follow each other up to the end, so that indexes can be made of them."""
-    position = 0
+    position, end_offset = 0, base_offset
     for place in iterate_places(log, 0, size):
-        position = place.position + place.size
+        if not end_offset <= place.base_offset <= place.last_offset:
+            return False
+        position, end_offset = place.position + place.size, place.last_offset + 1
     return position == size

@@ -25,6 +25,7 @@ from log.checkpoints import (
     decode_meta_properties,
     encode_clean_shutdown,
     encode_meta_properties,
+    encode_uuid,
 )
 from log.file_system import DiskSpace, FileSystem, Lock, write_atomically
 from log.flushed_ends import FLUSHED_ENDS, FlushedEnds
@@ -111,10 +112,11 @@ class LogDirectory:
         except OSError as error:
             raise LogDirectoryError(f"{path} cannot be used: {error.strerror or error}") from None
         try:
-            meta = _read_meta(file_system, path, node_id=node_id, cluster_id=cluster_id)
+            new = MetaProperties(cluster_id or new_cluster_id, node_id, new_directory_id)
+            meta = _read_meta(file_system, path, new, cluster_id=cluster_id)
             was_clean = _take_clean_shutdown(file_system, path)
             if meta is None:
-                meta = MetaProperties(cluster_id or new_cluster_id, node_id, new_directory_id)
+                meta = new
                 data = encode_meta_properties(meta)
                 write_atomically(file_system, f"{path}/{META_PROPERTIES}", data)
         except OSError as error:
@@ -149,9 +151,8 @@ class LogDirectory:
     ) -> None:
         """Open every partition whose directory bears the id that its topic has now.
 
-        `topic_ids` are those of all topics that exist. What was being deleted is removed. Others'
-        directories, or of a topic that was since made anew, become `strays`: data is not thrown
-        away because the metadata does not know it. Raises what `PartitionLog.open` raises.
+        `topic_ids` are those of all topics that exist. What was being deleted is removed; what is
+        of no topic, or of an earlier one, becomes a stray. Raises as `PartitionLog.open` does.
         """
         recovery_points, points_are_sound = read_or_reset(self.checkpoints, RECOVERY_POINTS)
         log_starts, starts_are_sound = read_or_reset(self.checkpoints, LOG_STARTS)
@@ -409,18 +410,18 @@ class LogDirectory:
 
 
 def _read_meta(
-    file_system: FileSystem, path: str, *, node_id: int, cluster_id: str | None
+    file_system: FileSystem, path: str, new: MetaProperties, *, cluster_id: str | None
 ) -> MetaProperties | None:
     """None in a new directory; `LogDirectoryError` if it is another's."""
     file = f"{path}/{META_PROPERTIES}"
     if not file_system.exists(file):
-        partitions = [
-            name for name in file_system.list_directory(path) if directory_names.parse(name)
-        ]
-        if partitions:
+        found = next(filter(directory_names.parse, file_system.list_directory(path)), None)
+        if found is not None:
             raise LogDirectoryError(
-                f"{path} holds partitions ({partitions[0]} ...) but no {META_PROPERTIES}: "
-                "whose they are is unknown"
+                f"{path} holds partitions ({found} ...) but no {META_PROPERTIES}: whose they are is "
+                f"unknown. Restore {file} from a copy, or write into it the lines version=1, "
+                f"node.id={new.node_id}, directory.id={encode_uuid(new.directory_id)} and cluster.id="
+                "with the id of their cluster, which a start with a wrong one names"
             )
         return None
     meta = decode_meta_properties(file_system.read_file(file), file)
@@ -428,9 +429,9 @@ def _read_meta(
         raise LogDirectoryError(
             f"{path} belongs to cluster {meta.cluster_id}, this broker to {cluster_id}"
         )
-    if meta.node_id != node_id:
+    if meta.node_id != new.node_id:
         raise LogDirectoryError(
-            f"{path} belongs to node {meta.node_id}, this broker is node {node_id}"
+            f"{path} belongs to node {meta.node_id}, this broker is node {new.node_id}"
         )
     return meta
 

@@ -322,7 +322,7 @@ class Segment:
 
     def _rebuild_indexes(self) -> None:
         """They contradict a batch. Of a damaged log file they may know more than it tells."""
-        if is_whole(self.log(), self.size):
+        if is_whole(self.log(), self.size, base_offset=self.base_offset):
             self._make_indexes()
 
     def _make_indexes(self) -> None:

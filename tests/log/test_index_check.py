@@ -45,5 +45,6 @@ def test_an_entry_is_of_the_batch_with_its_offset_and_its_timestamp() -> None:
 
 def test_a_log_file_is_whole_if_batches_follow_each_other_to_its_end() -> None:
     segment = _segment(1, 2, 3)
-    assert is_whole(segment.log(), segment.size)
-    assert not is_whole(segment.log(), segment.size - 1)
+    assert is_whole(segment.log(), segment.size, base_offset=0)
+    assert not is_whole(segment.log(), segment.size - 1, base_offset=0)
+    assert not is_whole(segment.log(), segment.size, base_offset=1)
