@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from simulator.disk_faults.expected import expected_of
+from simulator.disk_faults.expected import expected_of, is_tried
 from simulator.disk_faults.experiment import Cell, Result, run_cell
 from simulator.disk_faults.faults import FAULTS
 from simulator.disk_faults.kinds import KINDS
@@ -21,7 +21,7 @@ def cells(beginning: str = "") -> Iterator[Cell]:
     """All of them whose name begins so."""
     for kind in KINDS:
         for fault in FAULTS:
-            if fault.only_batches and not kind.holds_batches:
+            if not is_tried(kind, fault):
                 continue
             for when in When:
                 cell = Cell(kind, fault, when)

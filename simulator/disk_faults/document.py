@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.disk_faults.expected import expected_of
+from simulator.disk_faults.expected import expected_of, is_tried
 from simulator.disk_faults.faults import COLUMNS, FAULTS
 from simulator.disk_faults.kinds import KINDS, FileKind
 from simulator.disk_faults.outcomes import Outcome
@@ -23,9 +23,10 @@ Each cell is tried out: one file of a data directory is damaged, or operations o
 records, commits and reads go on, over restarts (`python -m simulator.disk_faults`, with the
 durability of flushed records). *One bit* is tried in the places that matter, in a batch in each of
 its fields: several letters say that it depends on the place. *EIO* and *no room* are of this one
-file. What was acknowledged is nowhere lost without a word but in the cells marked t, where a disk
-has to lose what it had flushed, and o, where it changes bytes that have no checksum. The metadata's
-file is not among these: what a fault of it comes to is said above.
+file. Blank is what is not tried, since nobody reads the file. What was acknowledged is nowhere lost
+without a word but in the cells marked t, where a disk has to lose what it had flushed, and o, where
+it changes bytes that have no checksum. The metadata's file is not among these: what a fault of it
+comes to is said above.
 """
 
 
@@ -62,7 +63,7 @@ def _letters(kind: FileKind, column: str, when: When) -> str:
     found = {
         expected_of(kind, fault, when)
         for fault in FAULTS
-        if fault.column == column and (kind.holds_batches or not fault.only_batches)
+        if fault.column == column and is_tried(kind, fault)
     }
     if len(found) > 1:
         found.discard(Outcome.NOTHING)
@@ -71,11 +72,7 @@ def _letters(kind: FileKind, column: str, when: When) -> str:
 
 def _cells() -> list[set[Outcome]]:
     return [
-        {
-            expected_of(kind, fault, when)
-            for fault in FAULTS
-            if kind.holds_batches or not fault.only_batches
-        }
+        {expected_of(kind, fault, when) for fault in FAULTS if is_tried(kind, fault)}
         for kind in KINDS
         for when in When
     ]

@@ -17,7 +17,7 @@ from simulator.disk_faults.faults import Fault
 from simulator.disk_faults.kinds import FileKind
 from simulator.disk_faults.outcomes import Outcome
 from simulator.disk_faults.scene import UPKEEP_S, Left, When, run_world
-from simulator.disk_faults.tampering import content_of, is_there, replace_content
+from simulator.disk_faults.tampering import Content, content_of, is_there, replace_content
 from simulator.disk_faults.usage import TOPICS, Use
 from simulator.loop import SimulationStuckError
 
@@ -114,7 +114,7 @@ class _Experiment:
         self.observed = observed
         self.use = Use(machine.address, left.promised)
         self._path = ""
-        self._original: bytes | None = None
+        self._original: Content = b""
 
     async def run(self) -> None:
         machine, cell = self.machine, self.cell
@@ -251,8 +251,6 @@ def _unsaid(cell: Cell, untold: list[tuple[str, str]], observed: Observed) -> Ou
         return Outcome.TAIL_CUT
     if any(level >= logging.ERROR for level, _ in observed.lines):
         return Outcome.REBUILT
-    if all("the time of" in each for each in what):
-        return Outcome.MISLED
     is_gone = any("gone" in each or "changed" in each for each in what)
     return Outcome.LOST if is_gone else Outcome.WRONG
 

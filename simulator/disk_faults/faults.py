@@ -29,10 +29,12 @@ class Fault:
     """It is of the parts of a record batch."""
 
     def apply(self, disk: SimulatedDisk, path: str, patterns: tuple[str, ...]) -> None:
-        """To the file `path`, which exists, or, if operations fail, to all that match."""
+        """To the file `path`, which exists, or, if operations fail, to all that match. A
+        directory can only go."""
         if self.change is not None:
-            content = self.change(content_of(disk, path))
-            replace_content(disk, path, content)
+            content = content_of(disk, path)
+            changed = self.change(content) if isinstance(content, bytes) else None
+            replace_content(disk, path, changed)
         for operation in self.operations:
             for pattern in patterns:
                 disk.fail(operation, pattern, error_number=self.error_number)

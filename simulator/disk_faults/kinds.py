@@ -88,6 +88,7 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("log-starts", f"`{LOG_STARTS}`", _named(f"{DATA}/{LOG_STARTS}")),
     FileKind("clean", f"`{CLEAN_SHUTDOWN}`", _named(f"{DATA}/{CLEAN_SHUTDOWN}")),
     FileKind("flushed-ends", f"`{HINT}`", _named(f"{DATA}/{HINT}")),
+    FileKind("directory", "the directory of a partition", _named(ORDERS)),
     FileKind("lock", f"`{LOCK}`", _named(f"{DATA}/{LOCK}")),
     FileKind("reserve", f"`{RESERVE}`", _named(f"{DATA}/{RESERVE}")),
     FileKind("deleted", "`*.deleted`", _nth(LEDGER, ".log.deleted", 0)),

@@ -12,11 +12,6 @@ class Outcome(Enum):
     NOTHING = "-", "nothing: it is not needed then, or there is none"
     UNSEEN = ".", "no effect: it is a cache or a copy, or nobody needs it"
     REBUILT = "b", "made anew or done without, said in a log line"
-    MISLED = (
-        "w",
-        "records are served as they are, but until the index is made anew a look-up by time may"
-        " find a later record",
-    )
     TAIL_CUT = (
         "t",
         "taken for a torn end: after a power cut what was written in the last seconds, whose flush"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from simulator.disk import SimulatedDisk
 from simulator.disk_nodes import DirectoryNode, FileNode, Node
 
+Content = bytes | DirectoryNode
+"""Of a file, or a whole directory."""
+
 
 def names_in(disk: SimulatedDisk, path: str) -> list[str]:
     """Sorted; empty where there is no such directory."""
@@ -16,21 +19,24 @@ def is_there(disk: SimulatedDisk, path: str) -> bool:
     return _node(disk, path) is not None
 
 
-def content_of(disk: SimulatedDisk, path: str) -> bytes:
+def content_of(disk: SimulatedDisk, path: str) -> Content:
     node = _node(disk, path)
-    assert isinstance(node, FileNode), path
-    return bytes(node.content)
+    assert node is not None, path
+    return bytes(node.content) if isinstance(node, FileNode) else node
 
 
-def replace_content(disk: SimulatedDisk, path: str, content: bytes | None) -> None:
+def replace_content(disk: SimulatedDisk, path: str, content: Content | None) -> None:
     """In place, as whoever has the file open sees it too, and durably; None removes the name."""
-    node = _node(disk, path)
-    if content is None:
-        parent = _node(disk, path.rpartition("/")[0])
-        assert isinstance(parent, DirectoryNode)
+    parent_path, _, name = path.rpartition("/")
+    parent = _node(disk, parent_path)
+    assert isinstance(parent, DirectoryNode)
+    if not isinstance(content, bytes):
         for names in (parent.entries, parent.durable):
-            names.pop(path.rpartition("/")[2], None)
+            names.pop(name, None)
+            if content is not None:
+                names[name] = content
         return
+    node = _node(disk, path)
     if node is None:
         node = _made(disk, path)
     assert isinstance(node, FileNode), path

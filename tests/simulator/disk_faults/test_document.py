@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from simulator.disk_faults.document import BEGIN, END, disk_fault_tables, replaced
-from simulator.disk_faults.faults import COLUMNS
+from simulator.disk_faults.expected import is_tried
+from simulator.disk_faults.faults import COLUMNS, FAULTS
 from simulator.disk_faults.kinds import KINDS
 from simulator.disk_faults.scene import When
 
@@ -18,7 +19,9 @@ def test_each_time_has_a_row_for_each_file_and_a_cell_for_each_fault() -> None:
         for row in mine:
             cells = row.strip("|").split("|")[1:]
             assert len(cells) == len(COLUMNS)
-            assert all(cell.strip() for cell in cells)
+            for column, cell in zip(COLUMNS, cells, strict=True):
+                tried = any(is_tried(kind, each) for each in FAULTS if each.column == column)
+                assert bool(cell.strip()) == tried
 
 
 def test_what_stands_around_the_tables_stays() -> None:
