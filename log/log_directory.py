@@ -418,10 +418,9 @@ def _read_meta(
         found = next(filter(directory_names.parse, file_system.list_directory(path)), None)
         if found is not None:
             raise LogDirectoryError(
-                f"{path} holds partitions ({found} ...) but no {META_PROPERTIES}: whose they are is "
-                f"unknown. Restore {file} from a copy, or write into it the lines version=1, "
-                f"node.id={new.node_id}, directory.id={encode_uuid(new.directory_id)} and cluster.id="
-                "with the id of their cluster, which a start with a wrong one names"
+                f"{path} holds partitions ({found} ...) but no {META_PROPERTIES}: restore it "
+                f"from a copy, or write into it version=1, node.id={new.node_id}, directory.id="
+                f"{encode_uuid(new.directory_id)}, cluster.id= (a start with a wrong one says it)"
             )
         return None
     meta = decode_meta_properties(file_system.read_file(file), file)

@@ -3,6 +3,7 @@
 import copy
 import errno
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -126,9 +127,15 @@ def test_the_directory_of_another_cluster_or_node_is_refused_and_stays_as_it_is(
 def test_partitions_without_meta_properties_belong_to_someone_else() -> None:
     disk = SimulatedDisk()
     disk.make_directory("data/x-0")
-    with pytest.raises(LogDirectoryError, match=r"holds partitions .* but no meta.properties"):
+    with pytest.raises(LogDirectoryError, match=r"holds partitions .* but no meta.prop") as refused:
         _open(disk)
     assert disk.list_directory("data/x-0") == []
+    # What the line says to write is all that it takes.
+    lines = re.findall(r"\b[a-z.]+=[\w-]+", str(refused.value))
+    file = disk.open("data/meta.properties", create=True)
+    file.append("\n".join([*lines, "cluster.id=the-cluster"]).encode())
+    file.close()
+    assert _open(disk, cluster_id="the-cluster").cluster_id == "the-cluster"
 
 
 @pytest.mark.parametrize("operation", ["make_directory", "open"])
