@@ -14,10 +14,13 @@ from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, Caller, must_be
 from simulator.workload.requests import (
     CREATE_VERSION,
+    EARLIEST,
     FETCH_VERSION,
+    LIST_VERSION,
     PRODUCE_VERSION,
     create_request,
     fetch_request,
+    list_request,
     make_batch,
     produce_request,
     values_in,
@@ -47,6 +50,7 @@ from wire.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+from wire.messages.list_offsets import ListOffsetsResponse
 from wire.messages.produce import ProduceResponse
 from wire.schema import NIL_UUID
 
@@ -78,6 +82,10 @@ class TopicAdmin:
         self._source = Source(world, name, self._chance)
         self._counts = {0}
         self._settings: dict[str, set[str | None]] = {}
+        self._kept: dict[int, tuple[int, bytes]] = {}
+        """Partition -> offset and value of a record that no power loss may take."""
+        self._doubtful_life = 0
+        """The last life in which the outcome of something is unknown."""
 
     async def prepare(self) -> None:
         pass
@@ -101,6 +109,7 @@ class TopicAdmin:
                 await self._chance.choice(steps)()
                 known = await self._look()
             except ConnectionGoneError:
+                self._doubtful_life = self._world.machine.lives
                 await self._caller.pause()
                 continue
             if was_finishing and known:
@@ -135,13 +144,15 @@ class TopicAdmin:
             if existed:
                 raise InvariantError(f"{self.name}: a topic that exists was created")
             self._counts = {count}
+            self._kept.clear()
             self._world.counts["topics created"] += 1
-        elif code is ErrorCode.TOPIC_ALREADY_EXISTS:
+        elif code is ErrorCode.TOPIC_ALREADY_EXISTS and not self._in_doubt(code):
             self._counts = before - {0}
 
     async def _delete(self) -> None:
         before = set(self._counts)
         self._counts.add(0)
+        self._kept.clear()
         state = DeleteTopicState(name=self._topic, topic_id=NIL_UUID)
         request = DeleteTopicsRequest(topics=[state], timeout_ms=10_000)
         answer = await self._caller.ask(request, 6, DeleteTopicsResponse)
@@ -149,8 +160,15 @@ class TopicAdmin:
         code = must_be(
             answer.responses[0].error_code, *allowed, *UNFINISHED, who=self.name, what="deleting"
         )
-        if code not in UNFINISHED:
+        if not self._in_doubt(code) or code is ErrorCode.NONE:
             self._counts = {0}
+
+    def _in_doubt(self, code: ErrorCode) -> bool:
+        """Whether what the broker says now is not what its next life finds: it goes on with what
+        it knew where nobody can tell if a change was written."""
+        if code in UNFINISHED:
+            self._doubtful_life = self._world.machine.lives
+        return self._doubtful_life == self._world.machine.lives
 
     async def _grow(self) -> None:
         before = set(self._counts)
@@ -192,6 +210,8 @@ class TopicAdmin:
         if 0 in self._counts:
             return
         for index in range(min(self._counts)):
+            await self._check_kept(index)
+            is_flushed = self._is_flushed
             value = f"{self.name}/{self._world.loop.now:.6f}/{index}".encode()
             data = make_batch([value], timestamp_ms=self._world.machine.clock.now_ms())
             request = produce_request([((self._topic, index), data)], acks=-1)
@@ -200,6 +220,8 @@ class TopicAdmin:
             code = must_be(told.error_code, *RETRIABLE, who=self.name, what=f"using {index}")
             if code is not ErrorCode.NONE:
                 return
+            if is_flushed:
+                self._kept[index] = told.base_offset, value
             fetch = fetch_request({(self._topic, index): told.base_offset})
             fetched = await self._caller.ask(fetch, FETCH_VERSION, FetchResponse)
             data_back = fetched.responses[0].partitions[0]
@@ -221,6 +243,38 @@ class TopicAdmin:
         flushes, retention = self._settings["flush.messages"], self._settings["retention.ms"]
         in_page_cache = not self._world.ledger.groups_flushed and flushes != {"1"}
         return in_page_cache or not flushes <= {None, "1"} or not retention <= {None, "-1"}
+
+    @property
+    def _is_flushed(self) -> bool:
+        """Whether what is acknowledged now survives a power loss."""
+        default = self._world.plan.options.flush_messages
+        return {each or str(default) for each in self._settings["flush.messages"]} == {"1"}
+
+    async def _check_kept(self, index: int) -> None:
+        """The record of an earlier use is there, unless its time was over."""
+        partition = self._topic, index
+        accepted = self._world.ledger.accepted_losses
+        if partition in accepted:
+            accepted.discard(partition)
+            self._kept.pop(index, None)
+        if index not in self._kept:
+            return
+        offset, value = self._kept[index]
+        fetched = await self._caller.ask(
+            fetch_request({partition: offset}), FETCH_VERSION, FetchResponse
+        )
+        data = fetched.responses[0].partitions[0]
+        allowed = (ErrorCode.OFFSET_OUT_OF_RANGE, *RETRIABLE)
+        code = must_be(data.error_code, *allowed, who=self.name, what="what was kept")
+        if code is ErrorCode.OFFSET_OUT_OF_RANGE:
+            start = await self._caller.ask(
+                list_request(partition, EARLIEST), LIST_VERSION, ListOffsetsResponse
+            )
+            told = start.topics[0].partitions[0]
+            if told.error_code == ErrorCode.NONE and told.offset <= offset:
+                raise InvariantError(f"{self.name}: {offset} of {index} is lost")
+        elif code is ErrorCode.NONE and (offset, value) not in values_in(data.records):
+            raise InvariantError(f"{self.name}: {offset} of {index} is another record")
 
     # What is there.
 

@@ -49,3 +49,9 @@ def nothing_there(response) -> None:
 )
 def test_a_lie_is_found(monkeypatch, kind, lie, words) -> None:
     assert words in lying_run(monkeypatch, kind, lie, **OPTIONS)
+
+
+def test_a_record_of_an_earlier_use_is_gone(monkeypatch) -> None:
+    # The first use reads back three records.
+    words = lying_run(monkeypatch, FetchResponse, nothing_there, skip=3, **OPTIONS)
+    assert "is another record" in words
