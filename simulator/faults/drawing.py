@@ -48,6 +48,8 @@ WEIGHTS = {
 
 LIKELIHOOD = 0.4
 """That a run has faults of one kind at all."""
+LIKELY = {"power loss at an operation": 0.7, "kill at an operation": 0.5}
+"""Except for these, which come to places that little else does."""
 MOST_FAULTS = 14
 
 
@@ -68,7 +70,9 @@ class Fault:
 def draw_faults(seed: int, options: Options) -> tuple[Fault, ...]:
     """In the order in which they happen."""
     chance = chance_of(seed, "faults")
-    kinds = [kind for kind in WEIGHTS if chance.random() < LIKELIHOOD] or ["power loss"]
+    kinds = [kind for kind in WEIGHTS if chance.random() < LIKELY.get(kind, LIKELIHOOD)] or [
+        "power loss"
+    ]
     count = chance.randint(1, MOST_FAULTS)
     moments = sorted(round(chance.uniform(0, options.safety_s), 3) for _ in range(count))
     drawn = chance.choices(kinds, [WEIGHTS[kind] for kind in kinds], k=count)

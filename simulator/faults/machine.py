@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -122,12 +123,17 @@ class Trap:
     """"power lost" or "killed"."""
     later: int = 0
     """So many operations after that one, whatever they are."""
+    others: tuple[Place, ...] = ()
+    """Where it may as well."""
 
     def takes(self, operation: str, path: str) -> bool:
         """Whether this is the operation; each one that might be counts."""
         if self.skip < 0:
             self.later -= 1
-        elif self.operation in (operation, "*") and fnmatchcase(path, self.pattern):
+        elif any(
+            each in (operation, "*") and fnmatchcase(path, pattern)
+            for each, pattern in ((self.operation, self.pattern), *self.others)
+        ):
             self.skip -= 1
         return self.skip < 0 and self.later <= 0
 
@@ -188,7 +194,9 @@ def _set_trap(nemesis: Nemesis, fault: Fault, how: str) -> None:
     place = chance.choice(theirs if is_theirs else TARGETS)
     # What few operations of a run are is taken when it comes.
     skip = 0 if is_theirs else chance.choice((0, 0, 0, 1, 2, 5, 12))
-    nemesis.set_trap(Trap(*place, skip, how, later=chance.choice((0, 0, 1))), TRAP_S)
+    others = tuple(chance.sample(theirs, 2)) if is_theirs else ()
+    later = chance.choice((0, 0, 1))
+    nemesis.set_trap(Trap(*place, skip, how, later=later, others=others), TRAP_S)
 
 
 def power_loss_while_starting(nemesis: Nemesis, fault: Fault) -> None:
@@ -212,9 +220,14 @@ def _end_start(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
 
 
 def _end_in_cut(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
-    """Of a tail that a power loss has torn before its flush."""
+    """Of a tail that a power loss or the disk has torn."""
     cut = Trap("truncate", "*.log", 0, "power lost", later=chance.choice((0, 0, 1)))
-    nemesis.set_trap(Trap("flush", "*.log", chance.choice((0, 1, 2)), "power lost"), TRAP_S)
+    if chance.random() < 0.5:
+        nemesis.world.machine.disk.fail(
+            "append", "*.log", error_number=errno.EIO, skip=0, count=1, torn=True
+        )
+    else:
+        nemesis.set_trap(Trap("flush", "*.log", chance.choice((0, 1, 2)), "power lost"), TRAP_S)
     nemesis.at_next_start(lambda: nemesis.set_trap(cut, TRAP_S))
 
 

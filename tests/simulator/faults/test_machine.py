@@ -55,3 +55,10 @@ def test_a_trap_counts_what_it_may_take() -> None:
     assert not trap.takes("flush", "a.index")
     assert not trap.takes("flush", "a.log")
     assert trap.takes("flush", "b.log")
+
+
+def test_a_trap_may_wait_at_several_places_and_for_what_comes_behind() -> None:
+    trap = Trap("flush", "*.log", 0, "killed", later=1, others=(("remove", "*"),))
+    assert not trap.takes("append", "a.log")
+    assert not trap.takes("remove", "a.index")
+    assert trap.takes("append", "a.log")
