@@ -165,7 +165,9 @@ class CheckpointWriter:
         epochs = [
             self._epochs_of(log)
             for key, log in logs.items()
-            if files and log.leader_epochs.is_changed and log.log_start_offset != written.get(key)
+            if files
+            and log.leader_epochs.is_changed
+            and log.log_start_offset != written.get(key, 0)
         ]
         return epochs + files
 

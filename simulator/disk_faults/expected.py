@@ -93,15 +93,15 @@ EXPECTED: dict[str, tuple[str, str, str, str]] = {
     "snapshot": (
         ".......       ........",
         "bbbbbbb       bbb.R...",
-        ".......       .....RRR",
-        ".......       .....RRR",
+        ".......       .....RRb",
+        ".......       .....RRb",
     ),
     # A cache of what the batches say; unreadable, it is read from them.
     "epochs": (
         ".......       .....bbb",
-        "bbb....       .b.bRbbb",
-        "bbb....       .b.bRbbb",
-        "bbb....       .b.bRbbb",
+        "bbb.bbb       bbbbRbbb",
+        "bbbbbbb       bbbbRbbb",
+        "bbbbbbb       bbbbRbbb",
     ),
     # Without the id it is unknown whose records these are: never put aside for an empty log.
     "partition": (
@@ -120,16 +120,16 @@ EXPECTED: dict[str, tuple[str, str, str, str]] = {
     # Too low costs time; too high after a clean stop looks like records that are missing.
     "recovery-points": (
         ".......       .....bbb",
-        "bbbR.R.       .b..Rbbb",
-        "bbb....       .b..Rbbb",
-        "bbb....       .b..Rbbb",
+        "bbbRbR.       .bb.Rbbb",
+        "bbb.b..       .bb.Rbbb",
+        "bbb.b..       .bb.Rbbb",
     ),
     # As the recovery points.
     "high-watermarks": (
         ".......       .....bbb",
-        "bbb....       .b..Rbbb",
-        "bbb....       .b..Rbbb",
-        "bbb....       .b..Rbbb",
+        "bbb.b..       .bb.Rbbb",
+        "bbb.b..       .bb.Rbbb",
+        "bbb.b..       .bb.Rbbb",
     ),
     # Where it is silent the log starts at its first file. A larger number would hide records: the
     # epochs, which are written before it, contradict it.

@@ -31,11 +31,11 @@ def _writer(capacity_bytes: int | None = None) -> tuple[SimulatedDisk, Checkpoin
     return disk, CheckpointWriter(disk, "d")
 
 
-def _log(disk: SimulatedDisk) -> PartitionLog:
+def _log(disk: SimulatedDisk, topic: str = "t") -> PartitionLog:
     return PartitionLog.open(
         disk,
-        "d/t-0",
-        topic="t",
+        f"d/{topic}-0",
+        topic=topic,
         partition=0,
         topic_id=bytes(16),
         config=LogConfig(),
@@ -193,7 +193,11 @@ def test_the_epochs_of_a_log_are_written_before_its_start() -> None:
     log.append_as_leader(batch(b"a", b"b", b"c"), leader_epoch=0, now_ms=NOW)
     writer.write(writer.gather({KEY: log}, {KEY: 0}))
     log.advance_log_start(2)
-    files = writer.gather_log_starts({KEY: log})
+    disk.make_directory("d/other-0")
+    other = _log(disk, "other")
+    other.append_as_leader(batch(b"a"), leader_epoch=3, now_ms=NOW)
+    # Of a log whose start has not changed nothing is written: its disk fault would be this one's.
+    files = writer.gather_log_starts({KEY: log, ("other", 0): other})
     assert [file.path for file in files] == [
         f"{log.directory}/leader-epoch-checkpoint",
         f"d/{LOG_STARTS}",
