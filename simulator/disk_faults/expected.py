@@ -171,8 +171,8 @@ EXPECTED: dict[str, tuple[str, str, str, str]] = {
     "reserve": (
         " .            .  .   .",
         " -            -  -   -",
-        " .            .  .   .",
-        " .            .  .   .",
+        " .            .  .   b",
+        " .            .  .   b",
     ),
     # Removed unread.
     "deleted": (
