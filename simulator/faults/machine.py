@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import random
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -202,8 +201,8 @@ def _set_trap(nemesis: Nemesis, fault: Fault, how: str) -> None:
 def power_loss_while_starting(nemesis: Nemesis, fault: Fault) -> None:
     """A life ends, and the next one while it is made ready."""
     chance = nemesis.chance_of(fault)
-    aimed = (_end_slow_start, _end_in_cut, _end_after_word)
-    way = chance.choice(aimed) if chance.random() < 0.5 else _end_start
+    aimed = (_end_slow_start, _end_in_cut, _end_in_cut, _end_after_word)
+    way = chance.choice(aimed) if chance.random() < 0.6 else _end_start
     nemesis.pause_s = 0.05 + fault.strength
     way(nemesis, fault, chance)
 
@@ -220,14 +219,9 @@ def _end_start(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
 
 
 def _end_in_cut(nemesis: Nemesis, fault: Fault, chance: random.Random) -> None:
-    """Of a tail that a power loss or the disk has torn."""
+    """Of a tail that a power loss has torn before its flush."""
     cut = Trap("truncate", "*.log", 0, "power lost", later=chance.choice((0, 0, 1)))
-    if chance.random() < 0.5:
-        nemesis.world.machine.disk.fail(
-            "append", "*.log", error_number=errno.EIO, skip=0, count=1, torn=True
-        )
-    else:
-        nemesis.set_trap(Trap("flush", "*.log", chance.choice((0, 1, 2)), "power lost"), TRAP_S)
+    nemesis.set_trap(Trap("flush", "*.log", chance.choice((0, 1, 2)), "power lost"), TRAP_S)
     nemesis.at_next_start(lambda: nemesis.set_trap(cut, TRAP_S))
 
 
