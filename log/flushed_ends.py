@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from log.checkpoint_writer import CheckpointWriter
 from log.checkpoints import TopicPartition
 from log.directory_names import NO_ID
-from log.file_system import File
+from log.file_system import TEMPORARY_SUFFIX, File
 from log.flushing import FlushedEnd, FlushTicket
 from log.partition_directory import StrayPartition
 from log.partition_log import PartitionLog
@@ -125,6 +125,7 @@ class FlushedEnds:
                 self._rewrite(self._entries)
             except OSError as error:
                 logger.warning("%s is not written: %s", self._path, error)
+                self._give_up()
 
     def note(self, tickets: Iterable[FlushTicket]) -> None:
         """These were synced. To be called before anybody is answered for it. Never raises."""
@@ -169,9 +170,9 @@ class FlushedEnds:
                 file = self._file = self._open()
             size = file.size + len(data)
             if size > self.max_bytes and size > 4 * ENTRY_BYTES * len(self._entries):
-                file.truncate(0)
-                data = b"".join(self._entries.values())
-            file.append(data)
+                self._begin_anew()
+            else:
+                file.append(data)
         except OSError as error:
             if not self._is_failing:
                 logger.warning("%s is not written: %s", self._path, error)
@@ -184,6 +185,28 @@ class FlushedEnds:
         if file.size % ENTRY_BYTES:
             file.truncate(file.size - file.size % ENTRY_BYTES)
         return file
+
+    def _begin_anew(self) -> None:
+        """Put the newest entries in the file's place. A power cut may leave anything of old and
+        new: both are lower bounds. A kill leaves one of them, whole.
+        """
+        self.close()
+        temporary = self._path + TEMPORARY_SUFFIX
+        file = self._file_system.open(temporary, create=True)
+        try:
+            file.truncate(0)  # an earlier attempt
+            file.append(b"".join(self._entries.values()))
+        finally:
+            file.close()
+        self._file_system.rename(temporary, self._path)
+
+    def _give_up(self) -> None:
+        """Rather no hint than one that says too much: a start would be refused for it."""
+        try:
+            self.remove()
+            self._file_system.sync_directory(self._checkpoints.path)
+        except OSError as error:
+            logger.warning("%s is not removed: %s", self._path, error)
 
     def _rewrite(self, entries: Mapping[bytes, bytes]) -> None:
         self.close()

@@ -342,3 +342,40 @@ def test_an_end_is_lowered_durably_or_not_at_all() -> None:
     before = disk.operation_count
     FlushedEnds(CheckpointWriter(disk, "data")).lower(b"k" * 20, 3)
     assert disk.operation_count == before
+
+
+def test_a_kill_while_it_begins_anew_costs_nothing() -> None:
+    point = 0
+    while True:
+        disk = SimulatedDisk()
+        directory = _start(disk)
+        directory.flushed_ends.max_bytes = 5 * ENTRY_BYTES
+        log = _create(directory, "a")
+        told = 0
+        disk.power_off_after = disk.operation_count + point
+        try:
+            for number in range(8):
+                _append(log, b"%d" % number)
+                _flush(directory, log)
+                told = told if disk.is_dead else log.recovery_point
+        except OSError:
+            pass
+        assert _ends(disk.kill()).get(key_of(IDS["a"], 0), 0) >= told
+        if told == 8:
+            break
+        point += 1
+    assert point > 8
+
+
+def test_an_old_end_that_cannot_be_replaced_is_removed() -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk, flush_messages=1000)
+    log = _create(directory, "a")
+    _append(log, b"1", b"2", b"3")
+    _flush(directory, log)
+    disk = disk.kill()
+    disk.corrupt(FIRST, log.size_bytes - 2, b"\xff\xff")
+    disk.fail("append", f"{PATH}*", error_number=errno.ENOSPC)
+    assert _start(disk, flush_messages=1000).logs["a", 0].log_end_offset == 2
+    again = _start(disk.kill())
+    assert values_of(again.logs["a", 0]) == {0: b"1", 1: b"2"}
