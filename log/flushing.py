@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from log.file_system import File, FileSystem, write_atomically
@@ -88,12 +88,7 @@ class FlushTicket:
         if self.directory_is_changed:
             # After the files: the entry of a new segment must not outlive its old segment's tail.
             self.file_system.sync_directory(self.directory.path)
-        for path, data in self.snapshots:
-            try:
-                write_atomically(self.file_system, path, data)
-            except OSError as error:
-                # It is a cache: what it holds can be read from the log.
-                logger.warning("%s was not written: %s", path, error)
+        _write_snapshots(self.file_system, self.snapshots)
 
     def release(self) -> None:
         for file in self.files:
@@ -170,6 +165,11 @@ class Flushing:
             raise
         self.complete(ticket)
 
+    def write_snapshots(self) -> None:
+        """Those that wait for the next ticket, at once."""
+        snapshots, self.snapshots = self.snapshots, []
+        _write_snapshots(self._file_system, snapshots)
+
     def is_raised_by(self, ticket: FlushTicket) -> bool:
         """Whether the recovery point rises with the success of `ticket`."""
         return (
@@ -215,3 +215,12 @@ class Flushing:
         self._directory.give_up()
         self.failed = reason
         self.snapshots.clear()
+
+
+def _write_snapshots(file_system: FileSystem, snapshots: Iterable[tuple[str, bytes]]) -> None:
+    for path, data in snapshots:
+        try:
+            write_atomically(file_system, path, data)
+        except OSError as error:
+            # It is a cache: what it holds can be read from the log.
+            logger.warning("%s was not written: %s", path, error)

@@ -351,7 +351,6 @@ class PartitionLog:
                 self.producer_state,
                 self.file_system,
                 self.directory,
-                log_start_offset=self.log_start_offset,
                 offset=offset,
                 lower=self.flushing.flushed_end.lower,
             )
@@ -417,7 +416,7 @@ class PartitionLog:
             self.roll(now_ms)
         following = self.segments.after(old[-1])
         assert following is not None
-        self.file_system.sync_directory(self.directory)  # its name says where offsets go on
+        self._writer.make_names_durable()
         self.advance_log_start(max(self.log_start_offset, following.base_offset))
         self._boundaries.clear()
         self.segments.delete(old)

@@ -130,18 +130,20 @@ def load_newest_snapshot(
     directory: str,
     state: ProducerState,
     *,
-    log_start_offset: int,
+    first_offset: int,
     log_end_offset: int,
     now_ms: int,
 ) -> int:
-    """Set `state` back to the newest sound snapshot within the log; its offset.
+    """Set `state` back to the newest sound snapshot that the segments go on from; its offset.
 
-    Without one the state is empty and ends at the log's start. The caller replays the batches from
-    there on. Snapshots past the log's end, not past its start, or damaged are removed.
+    `first_offset` is the first segment's. Without a snapshot the state is empty and ends there. The
+    caller replays the batches from the offset on. Snapshots past the log's end, before its first
+    segment, or damaged are removed. One at the first segment is all that is left of producers whose
+    records were deleted: they may send again.
     """
     for offset in reversed(snapshot_offsets(file_system, directory)):
         path = f"{directory}/{snapshot_name(offset)}"
-        if log_start_offset < offset <= log_end_offset:
+        if first_offset <= offset <= log_end_offset:
             try:
                 entries = decode_snapshot(file_system.read_file(path))
             except CorruptSnapshotError as error:
@@ -150,8 +152,8 @@ def load_newest_snapshot(
                 state.reset(offset, entries, now_ms=now_ms)
                 return offset
         file_system.remove(path)
-    state.reset(log_start_offset, now_ms=now_ms)
-    return log_start_offset
+    state.reset(first_offset, now_ms=now_ms)
+    return first_offset
 
 
 def remove_snapshots(

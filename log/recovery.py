@@ -244,12 +244,11 @@ def _valid_behind(segment: Segment, position: int, offset: int, rest: list[Segme
 def restore_producers(recovery: Recovery, *, end_offset: int) -> None:
     """Bring the producer state to `end_offset`: the newest snapshot, then the batches behind it."""
     state = recovery.producer_state
-    first = max(recovery.log_start_offset, recovery.segments.first.base_offset)
     snapshot_offset = load_newest_snapshot(
         recovery.file_system,
         recovery.directory,
         state,
-        log_start_offset=min(first, end_offset),
+        first_offset=min(recovery.segments.first.base_offset, end_offset),
         log_end_offset=end_offset,
         now_ms=recovery.now_ms,
     )

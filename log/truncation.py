@@ -20,7 +20,6 @@ def cut(
     file_system: FileSystem,
     directory: str,
     *,
-    log_start_offset: int,
     offset: int,
     lower: Callable[[int], None],
 ) -> int:
@@ -37,7 +36,6 @@ def cut(
         state,
         file_system,
         directory,
-        log_start_offset=min(log_start_offset, end_offset),
         log_end_offset=end_offset,
     )
     return end_offset
@@ -68,7 +66,6 @@ def cut_producers(
     file_system: FileSystem,
     directory: str,
     *,
-    log_start_offset: int,
     log_end_offset: int,
 ) -> None:
     """Bring the producer state back to what it was at the new log end."""
@@ -76,7 +73,7 @@ def cut_producers(
         file_system,
         directory,
         state,
-        log_start_offset=log_start_offset,
+        first_offset=min(segments.first.base_offset, log_end_offset),
         log_end_offset=log_end_offset,
         now_ms=0,
     )

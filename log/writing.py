@@ -181,6 +181,12 @@ class Writer:
         self._flushing.snapshots.append((path, encode_snapshot(state.entries)))
         return segment
 
+    def make_names_durable(self) -> None:
+        """Before older segments go: the name of the newest says where offsets go on, the snapshots
+        what producers have sent. Raises OSError."""
+        self._flushing.write_snapshots()
+        self._file_system.sync_directory(self._directory)
+
     def finish(self, log_start_offset: int) -> None:
         """Make durable what a clean opening trusts: the indexes and a snapshot at the log end.
 
@@ -191,7 +197,7 @@ class Writer:
             for file in segment.files():
                 file.flush()
         state = self._producer_state
-        if state.end_offset > log_start_offset:
+        if state.end_offset > log_start_offset or state.entries:
             write_snapshot(self._file_system, self._directory, state)
             bases = [segment.base_offset for segment in self._segments]
             remove_snapshots(

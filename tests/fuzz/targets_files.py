@@ -215,9 +215,7 @@ def check_snapshot(data: bytes) -> None:
     disk.make_directory("d")
     disk.open("d/00000000000000000009.snapshot", create=True).append(data)
     state = ProducerState(producer_id_expiration_ms=1 << 40)
-    offset = load_newest_snapshot(
-        disk, "d", state, log_start_offset=0, log_end_offset=20, now_ms=NOW
-    )
+    offset = load_newest_snapshot(disk, "d", state, first_offset=0, log_end_offset=20, now_ms=NOW)
     require(offset == 9, "a snapshot that decodes was not loaded")
     state.last_stable_offset(20)
     state.remove_expired(NOW)

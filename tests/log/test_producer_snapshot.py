@@ -57,9 +57,7 @@ def _disk() -> SimulatedDisk:
 
 
 def _load(disk: SimulatedDisk, state: ProducerState, start: int = 0, end: int = 100) -> int:
-    return load_newest_snapshot(
-        disk, "d", state, log_start_offset=start, log_end_offset=end, now_ms=0
-    )
+    return load_newest_snapshot(disk, "d", state, first_offset=start, log_end_offset=end, now_ms=0)
 
 
 def test_kafkas_bytes() -> None:
@@ -134,8 +132,10 @@ def test_a_damaged_one_is_removed_and_the_one_before_it_taken(
     assert _load(disk, state) == 10
     assert snapshot_offsets(disk, "d") == [10]
     assert "00000000000000000020.snapshot is damaged" in caplog.text
-    assert _load(disk, state, start=10) == 10, "one that is not past the log's start is of no use"
-    assert (state.end_offset, state.entries) == (10, [])
+    assert _load(disk, state, start=10) == 10, "all that is left of producers whose records went"
+    assert [entry.producer_id for entry in state.entries] == [10]
+    assert _load(disk, state, start=11) == 11, "what lies between it and the log is not known"
+    assert (state.end_offset, state.entries) == (11, [])
     assert snapshot_offsets(disk, "d") == []
 
 
@@ -155,7 +155,7 @@ def test_expired_producers_are_not_loaded() -> None:
     old, young = ProducerEntry(1, 0, last_timestamp_ms=0), ProducerEntry(2, 0, last_timestamp_ms=9)
     write_snapshot(disk, "d", _state(7, old, young))
     state = _state()
-    load_newest_snapshot(disk, "d", state, log_start_offset=0, log_end_offset=7, now_ms=1000)
+    load_newest_snapshot(disk, "d", state, first_offset=0, log_end_offset=7, now_ms=1000)
     assert state.entries == [young]
 
 

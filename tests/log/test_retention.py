@@ -9,7 +9,7 @@ import pytest
 
 from log.log_config import LogConfig
 from log.retention import FAR_FUTURE_MS, plan_retention
-from tests.log.log_harness import LogOnDisk, values_of
+from tests.log.log_harness import LogOnDisk, batch, values_of
 
 NOW = 1_000_000
 ALWAYS = LogConfig(retention_ms=-1, retention_bytes=-1)
@@ -166,3 +166,29 @@ def test_a_power_cut_amid_retention_leaves_no_hole_and_no_earlier_end(seed: int)
     assert log.log_end_offset == 12
     held = list(values_of(log))
     assert held == list(range(12 - len(held), 12))
+
+
+@pytest.mark.parametrize("death", ["stop", "kill", "power"])
+def test_producers_outlive_all_of_their_records(death: str) -> None:
+    """Who repeats a batch, or goes on behind it, is known although its records were deleted."""
+    home = LogOnDisk(LogConfig())
+    log = home.open()
+    for sequence in range(3):
+        log.append_as_leader(
+            batch(b"v", producer_id=7, sequence=sequence), leader_epoch=0, now_ms=home.now_ms
+        )
+    log.flush_now()
+    log.advance_log_start(3)
+    assert log.apply_retention(home.now_ms, 3) == 1
+    home.checkpoint(log)
+    before = log.producer_state.entries
+    if death == "stop":
+        log.close()
+    home.disk = home.disk.crash(random.Random(5)) if death == "power" else home.disk.kill()
+    log = home.open(clean=death == "stop")
+    assert (log.log_start_offset, log.log_end_offset) == (3, 3)
+    assert log.producer_state.entries == before
+    repeated = log.append_as_leader(
+        batch(b"v", producer_id=7, sequence=1), leader_epoch=0, now_ms=home.now_ms
+    )
+    assert (repeated.duplicate, repeated.base_offset) == (True, 1)
