@@ -25,6 +25,7 @@ from simulator.options import chance_of
 from simulator.plan import Plan
 from simulator.probes import Probes
 from simulator.probes_log import reading_log
+from simulator.virtual_time import virtual_time
 from simulator.workload import Worker, draw_workers
 from simulator.world import InvariantError, Phase, World
 
@@ -70,6 +71,9 @@ def run(plan: Plan) -> Report:
     world = World(plan, loop, network, machine)
     failure: str | None = None
     asyncio.set_event_loop(loop)
+    foreign = contextlib.ExitStack()
+    if plan.options.aiokafka:
+        foreign.enter_context(virtual_time(loop.time, f"{plan.seed}/foreign"))
     gc.disable()  # when it runs must not depend on what ran before
     try:
         with reading_log(world):
@@ -81,6 +85,7 @@ def run(plan: Plan) -> Report:
             world.events += traceback.format_exc().splitlines()
     finally:
         _end(loop)
+        foreign.close()
         gc.enable()
         gc.collect()
     return Report(

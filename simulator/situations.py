@@ -138,6 +138,8 @@ TOLD = {
     "answer lost": "A connection ended with one request unanswered.",
     "several answers lost": "A connection ended with several requests unanswered.",
     "broker not reached": "A client could not connect.",
+    "aiokafka produced through a fault": "Its record was confirmed by a later life of the broker.",
+    "aiokafka's group went on over a restart": "A member committed to two lives of the broker.",
 }
 
 SITUATIONS: dict[str, str] = LIVES | OPERATIONS | STATES | STORAGE | SAID | CLIENTS | TOLD

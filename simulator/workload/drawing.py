@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.workload import aiokafka_client
+from simulator.workload.aiokafka_members import AiokafkaMember, Progress
+from simulator.workload.aiokafka_producers import AiokafkaProducer
 from simulator.workload.committers import Committer
 from simulator.workload.final import FinalReader
 from simulator.workload.group_members import GroupMember
@@ -35,6 +38,8 @@ def draw_workers(world: World) -> list[Worker]:
     workers += world.chance("admins").sample(admins, k=options.admins)
     for number in range(options.groups):
         workers += _draw_members(world, f"group-{number}")
+    if options.aiokafka:
+        workers += _draw_aiokafka(world)
     return workers
 
 
@@ -48,3 +53,21 @@ def _draw_members(world: World, group: str) -> list[Worker]:
         GroupMember(world, f"{group}-member-{number}", rules, some)
         for number in range(world.plan.options.members)
     ]
+
+
+def _draw_aiokafka(world: World) -> list[Worker]:
+    """None where it is not installed."""
+    if not aiokafka_client.is_installed():
+        world.note("aiokafka takes no part: it is not installed")
+        world.counts["aiokafka is not installed"] += 1
+        return []
+    chance = world.chance("aiokafka")
+    topics = draw_topics(world.plan)
+    some = tuple(chance.sample(topics, chance.randint(1, len(topics))))
+    progress = Progress("aiokafka-group")
+    producer = AiokafkaProducer(world, "aiokafka-producer")
+    members = [
+        AiokafkaMember(world, f"aiokafka-member-{number}", progress, some)
+        for number in range(chance.randint(1, 2))
+    ]
+    return [producer, *members]

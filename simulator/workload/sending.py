@@ -50,8 +50,11 @@ class Source:
 
     async def rest(self) -> None:
         """Until the next burst."""
-        pause_s = self._chance.expovariate(1 / self._mean_pause_s)
-        await asyncio.sleep(min(pause_s, LONGEST_PAUSE_S))
+        await asyncio.sleep(self.pause_s())
+
+    def pause_s(self) -> float:
+        """How long to rest: drawn anew each time."""
+        return min(self._chance.expovariate(1 / self._mean_pause_s), LONGEST_PAUSE_S)
 
     def values(self, partition: Partition, sender: str) -> list[bytes]:
         """New ones for one batch. Nobody else has sent, or will ever send, any of them."""
