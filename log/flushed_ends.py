@@ -81,9 +81,19 @@ class FlushedEnds:
         if self._file_system.exists(self._path):
             try:
                 ends = decode_entries(self._file_system.read_file(self._path))
+                self._make_durable()
             except OSError as error:
                 logger.warning("%s cannot be read: %s", self._path, error)
         self._entries = {key: encode_entry(key, end) for key, end in ends.items()}
+
+    def _make_durable(self) -> None:
+        """A power loss during the start is not to take what a kill left. OSError. Its name becomes
+        durable with the directory, before any log is opened."""
+        file = self._file_system.open(self._path)
+        try:
+            file.flush()
+        finally:
+            file.close()
 
     def of(self, key: TopicPartition, topic_id: bytes) -> FlushedEnd:
         """What the log of this partition is told at its opening."""

@@ -275,6 +275,11 @@ class Nemesis:
             return
         self.world.note(f"{machine.process.name}: {machine.failure or 'died while starting'}")
         if machine.process.is_dead:
+            if self._rot is not None and not self.world.network.is_up(machine.host):
+                # A power loss may take the word of flushed ends, which is a stated limit: what
+                # rotted in the seconds before it is not told from a torn write.
+                rot.restore(self.world, self._rot)
+                self._rot = None
             return
         if self._rot is not None and self._rot.explains(machine.failure):
             self._take_way_out(self._rot)

@@ -65,8 +65,9 @@ class RecordDeleter:
         """Whether it was done. ConnectionGoneError."""
         ledger = self._world.ledger
         since = ledger.bounds(partition)
-        # No more than a part, so that others have something left to read.
-        offset = since.log_start + (since.high_watermark - since.log_start) // 4
+        # Seldom all, so that others have something left to read.
+        part = self._chance.choice((4, 4, 4, 1))
+        offset = since.log_start + (since.high_watermark - since.log_start) // part
         ledger.deleting(partition, offset)
         asked = DeleteRecordsPartition(partition_index=partition[1], offset=offset)
         topic = DeleteRecordsTopic(name=partition[0], partitions=[asked])
