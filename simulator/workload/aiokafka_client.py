@@ -34,18 +34,28 @@ class Record(Protocol):
 
 
 class Client(Protocol):
+    """What producers and consumers have in common."""
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
 
-class Producer(Client, Protocol):
+class Producer(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
     def send(
         self, topic: str, value: bytes, *, partition: int, timestamp_ms: int
     ) -> Awaitable[asyncio.Future[Metadata]]: ...
 
 
-class Consumer(Client, Protocol):
+class Consumer(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
     def subscribe(self, topics: Sequence[str], *, listener: object) -> None: ...
 
     def assignment(self) -> frozenset[Place]: ...
