@@ -8,7 +8,6 @@ import pytest
 from simulator.clock import EPOCH_MS
 from simulator.virtual_time import virtual_time
 
-
 CLOCKS = ("time", "monotonic", "perf_counter")
 
 
