@@ -56,12 +56,20 @@ class Ledger:
     """Where a start was told to go on without damaged records."""
     producer_ids: set[int] = field(default_factory=set)
     """All that were given out."""
+    forgetful: set[Partition] = field(default_factory=set)
+    """Whose producer snapshots could not be written: of producers whose records were deleted since,
+    nothing else would be known."""
     _durable_ends: dict[Partition, int] = field(default_factory=dict)
 
     def promise(self, partition: Partition, *, is_flushed: bool, keeps: bool = True) -> None:
         """A partition was created. `keeps`: no retention takes its records."""
         assert partition not in self.promises
         self.promises[partition] = Promise(is_flushed, 0 if keeps else None)
+
+    def snapshot_refused(self, path: str) -> None:
+        """The disk refused something with a snapshot, at `.../<topic>-<partition>/<file>`."""
+        topic, _, index = path.split("/")[-2].rpartition("-")
+        self.forgetful.add((topic, int(index)))
 
     # What answers may tell.
 

@@ -58,7 +58,7 @@ class Nemesis:
         world.network.seen = self._arrived
         world.machine.on_ended = self._ended
         world.machine.disk.observe = self._observe
-        world.machine.disk.on_refused = probes.refused
+        world.machine.disk.on_refused = self._refused
         world.machine.metadata.on_failure = self._metadata_failed
         world.machine.metadata.on_stage = self._commit_begun
 
@@ -170,6 +170,11 @@ class Nemesis:
         self.kill()
 
     # --- the broker's lives ---
+
+    def _refused(self, operation: str, path: str) -> None:
+        self.probes.refused(operation, path)
+        if ".snapshot" in path:
+            self.world.ledger.snapshot_refused(path)
 
     def _observe(self, operation: str, path: str, size: int) -> None:
         self.probes.operation(operation, path, size)

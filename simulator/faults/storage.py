@@ -135,13 +135,25 @@ def _misguide(nemesis: Nemesis, chance: random.Random) -> None:
 
 def _rot(nemesis: Nemesis, chance: random.Random, share: float) -> None:
     disk = nemesis.world.machine.disk
-    for path in files_below(disk, DATA):
+    paths = files_below(disk, DATA)
+    for path in paths:
         situation = next((CACHES[end] for end in CACHES if path.endswith(end)), "")
+        if _is_no_cache(path, paths):
+            continue
         if situation and chance.random() < max(share, 0.2):
             size = disk.status(path).size
             if size:
                 nemesis.world.situations.saw(situation)
                 _spoil(disk, chance, path, size)
+
+
+def _is_no_cache(path: str, paths: list[str]) -> bool:
+    """A snapshot at the first segment is all that is left of producers whose records are gone."""
+    directory, _, name = path.rpartition("/")
+    if not name.endswith(".snapshot"):
+        return False
+    logs = [each for each in paths if each.startswith(f"{directory}/") and each.endswith(".log")]
+    return not logs or name[:20] <= logs[0].rpartition("/")[2][:20]
 
 
 def _spoil(disk: SimulatedDisk, chance: random.Random, path: str, size: int) -> None:

@@ -168,6 +168,8 @@ class AiokafkaProducer:
         """InvariantError if it is the broker's memory that failed."""
         self._world.note(f"{self.name}: {shown(value)} is given up: {error!r}")
         self._world.counts["aiokafka gave up a record"] += 1
-        lost = self._world.ledger.bounds(partition).losses != self._losses[partition]
+        ledger = self._world.ledger
+        lost = ledger.bounds(partition).losses != self._losses[partition]
+        lost = lost or partition in ledger.forgetful
         if isinstance(error, self._library.forgotten) and not lost:
             raise InvariantError(f"{self.name}: {shown(value)}: {error!r}, and nothing was lost")

@@ -156,7 +156,9 @@ class IdempotentProducer:
         code = ErrorCode(told.error_code)
         partition = batch.partition
         if code in FORGOTTEN:
-            if self._world.ledger.bounds(partition).losses != self._losses[partition]:
+            ledger = self._world.ledger
+            lost = ledger.bounds(partition).losses != self._losses[partition]
+            if lost or partition in ledger.forgetful:
                 self._world.note(f"{self.name}: {code.name} after a power loss")
                 self._world.situations.saw("producer begun anew")
                 self._identity = (-1, -1)
@@ -197,7 +199,7 @@ class IdempotentProducer:
     def _repeat(
         self, client: WireClient
     ) -> tuple[Batch, int, asyncio.Future[ProduceResponse]] | None:
-        partitions = sorted(self._stored)
+        partitions = sorted(self._stored.keys() - self._world.ledger.forgetful)
         if not partitions or self._chance.random() > 0.2:
             return None
         stored = self._stored[self._chance.choice(partitions)]
