@@ -84,7 +84,6 @@ class Library:
     errors: tuple[type[Exception], ...]
     forgotten: tuple[type[Exception], ...]
     not_assigned: type[Exception]
-    refused_commit: type[Exception]
 
 
 STOP_S = 30.0
@@ -115,7 +114,6 @@ def load() -> Library:
             errors.ProducerFenced,
         ),
         not_assigned=errors.IllegalStateError,
-        refused_commit=errors.CommitFailedError,
     )
 
 
