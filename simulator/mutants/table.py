@@ -66,7 +66,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "session-timeout-during-a-load",
         "Members of a group that was loaded are expected as if time had passed for them: at once.",
-        scenario="tests/kbroker/test_coordination.py::test_a_group_comes_back_with_its_generation_and_a_fresh_session",
+        scenario="tests/coordinator/group/test_shard.py::test_members_of_a_loaded_group_have_their_whole_session",
     ),
     Mutant(
         "repeat-answered-before-the-first",

@@ -13,15 +13,15 @@ SHORT = ("--set", "safety_s=3")
 def test_one_seed_is_told_in_full() -> None:
     result = CliRunner().invoke(main, ["--seed", "3", *SHORT])
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("seed 3, commit ")
-    assert result.output.endswith("passed\n")
+    assert result.stdout.startswith("seed 3, commit ")
+    assert result.stdout.endswith("passed\n")
 
 
 def test_only_the_digest() -> None:
     runner = CliRunner()
     first, again = (runner.invoke(main, ["--seed", "3", *SHORT, "--digest"]) for _ in range(2))
-    assert first.output == again.output
-    assert len(first.output.strip()) == 16
+    assert first.stdout == again.stdout
+    assert len(first.stdout.strip()) == 16
 
 
 def test_many_end_in_a_table_and_figures(tmp_path) -> None:
