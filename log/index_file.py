@@ -35,6 +35,12 @@ class IndexFile:
             self._entry_count = self.file().size // self._entry_size
         return self._entry_count
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file ends with an entry: behind a piece of one, the next would be askew."""
+        waiting = len(self._pending) // self._entry_size
+        return self.file().size == (self.entry_count - waiting) * self._entry_size
+
     def append(self, entry: bytes) -> None:
         self._entry_count = self.entry_count + 1
         self._pending += entry

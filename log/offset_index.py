@@ -73,7 +73,8 @@ class OffsetIndex:
         """Whether the entries can be those of a log file of this size. Loads them."""
         offsets, positions = self._load()
         return (
-            len(offsets) == self.file.entry_count
+            self.file.is_whole
+            and len(offsets) == self.file.entry_count
             and _increases(offsets)
             and _increases(positions)
             and (not positions or positions[-1] < log_size)

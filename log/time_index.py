@@ -76,8 +76,13 @@ class TimeIndex:
 
     def is_sane(self) -> bool:
         entries = self.entries()
-        return len(entries) == self.file.entry_count and all(
-            before[0] < after[0] and before[1] <= after[1] for before, after in pairwise(entries)
+        return (
+            self.file.is_whole
+            and len(entries) == self.file.entry_count
+            and all(
+                before[0] < after[0] and before[1] <= after[1]
+                for before, after in pairwise(entries)
+            )
         )
 
     def truncate(self, end_offset: int) -> None:

@@ -198,7 +198,8 @@ class Machine:
         if self.broker is broker:  # else it died while it stopped
             self.failure = broker.failure
             # What a failed flush was to write is lost, as by a power loss.
-            self.account(broker, pages_lost=bool(broker.failure))
+            failed = any(each.log.failed is not None for each in broker.replicas)
+            self.account(broker, pages_lost=failed or bool(broker.failure))
             self.broker = self.flusher = None
 
     def _flushed(self) -> None:

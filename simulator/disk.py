@@ -15,7 +15,8 @@ from __future__ import annotations
 import errno
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -145,6 +146,16 @@ class SimulatedDisk:
     def heal(self) -> None:
         self._faults.clear()
         self.power_off_after = None
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """What is done meanwhile meets no fault, and nobody is told."""
+        kept = self._faults, self.power_off_after, self.observe
+        self._faults, self.power_off_after, self.observe = [], None, None
+        try:
+            yield
+        finally:
+            self._faults, self.power_off_after, self.observe = kept
 
     def corrupt(self, path: str, position: int, data: bytes) -> None:
         """Overwrite durable bytes, as bit rot or a stray write does."""

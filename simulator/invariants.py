@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from log.checkpoint_writer import LOG_STARTS
+from log.checkpoints import CheckpointError, decode_offsets
+from simulator.cluster import DATA
 from simulator.durability import DurableScan
 from simulator.invariant_error import InvariantError
 from simulator.network import WORLD
@@ -147,6 +150,19 @@ class StateWatch:
             )
         return ""
 
+    def _durable_log_start(self, partition: Partition) -> int:
+        """By the checkpoint: a deletion under way may be seen, and undone by a crash."""
+        disk, path = self._world.machine.disk, f"{DATA}/{LOG_STARTS}"
+        if not disk.exists(path):
+            return 0
+        try:
+            offsets = decode_offsets(disk.durable_content(path), path)
+        except CheckpointError:  # a cache that rotted
+            return 0
+        return min(
+            offsets.get((partition.topic, partition.index), 0), partition.log.log_start_offset
+        )
+
     def _wrong_since(self, partition: Partition) -> str:
         """What never falls: in a life, and over lives."""
         log = partition.log
@@ -167,7 +183,8 @@ class StateWatch:
         key = log.topic_id, partition.index
         last_start = self._log_starts.get(key, 0)
         last_epoch = self._epochs.get(key, -1)
-        self._log_starts[key], self._epochs[key] = now.log_start, now.leader_epoch
+        self._log_starts[key] = self._durable_log_start(partition)
+        self._epochs[key] = now.leader_epoch
         if now.leader_epoch <= last_epoch:
             return f"{log.name}: two lives lead in epoch {now.leader_epoch}"
         if now.log_start < last_start and partition.log.config.flush_messages == 1:

@@ -30,6 +30,8 @@ class Promise:
     deletable_to: int | None = 0
     log_start: int = 0
     high_watermark: int = 0
+    acknowledged_end: int = 0
+    """Behind the last record that a producer was told of: others may still be on their way."""
     losses: int = 0
 
 
@@ -83,6 +85,7 @@ class Ledger:
         promise = self.promises[partition]
         if since.losses == promise.losses:
             promise.high_watermark = max(promise.high_watermark, offset + 1)
+            promise.acknowledged_end = max(promise.acknowledged_end, offset + 1)
             self.history.acknowledged(value, offset)
 
     def polled(
@@ -154,5 +157,6 @@ class Ledger:
         promise = self.promises[partition]
         promise.losses += 1
         promise.high_watermark = min(promise.high_watermark, offset)
+        promise.acknowledged_end = min(promise.acknowledged_end, offset)
         promise.log_start = min(promise.log_start, offset)
         self.history.forget_from(partition, offset)

@@ -164,10 +164,14 @@ class Nemesis:
         found = rot.choose(self.world, chance)
         if found is None or self._rot is not None:
             return
-        self._rot = found
         self._accepts_loss = chance.random() < 0.5
-        self.at_next_start(lambda: rot.apply(self.world, found, chance))
+        self.at_next_start(lambda: self._rots(found, chance))
         self.kill()
+
+    def _rots(self, found: rot.Rot, chance: random.Random) -> None:
+        if self._rot is None:
+            self._rot = found
+            rot.apply(self.world, found, chance)
 
     # --- the broker's lives ---
 

@@ -144,7 +144,8 @@ def _rot(nemesis: Nemesis, chance: random.Random, share: float) -> None:
             size = disk.status(path).size
             if size:
                 nemesis.world.situations.saw(situation)
-                _spoil(disk, chance, path, size)
+                with disk.undisturbed():
+                    _spoil(disk, chance, path, size)
 
 
 def _is_no_cache(path: str, paths: list[str]) -> bool:

@@ -283,10 +283,10 @@ class AiokafkaMember:
         promise = self._world.ledger.promises[partition]
         reached = max(offset, promise.log_start)
         lost = promise.losses or self._world.ledger.group_losses
-        if not lost and reached < promise.high_watermark:
+        if not lost and reached < promise.acknowledged_end:
             raise InvariantError(
                 f"{self._progress.group} has come to its end at {at(partition, reached)}, "
-                f"and {promise.high_watermark} is acknowledged"
+                f"and {promise.acknowledged_end} is acknowledged"
             )
 
 

@@ -96,10 +96,10 @@ class GroupMember:
         for partition in self._shared:
             promise = ledger.promises[partition]
             reached = max(committed[partition], promise.log_start)
-            if not promise.losses and reached < promise.high_watermark:
+            if not promise.losses and reached < promise.acknowledged_end:
                 raise InvariantError(
                     f"{self._rules.group} has come to its end at {at(partition, reached)}, "
-                    f"and {promise.high_watermark} is acknowledged"
+                    f"and {promise.acknowledged_end} is acknowledged"
                 )
 
     async def _one_stay(self) -> bool:

@@ -229,6 +229,30 @@ def test_records_missing_after_a_clean_shutdown_are_damage() -> None:
         home.open(clean=True)
 
 
+@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
+def test_a_piece_of_an_entry_does_not_put_the_next_ones_askew(suffix: str) -> None:
+    """An index cut within its first entry has none: what was appended behind the piece was read as
+    other entries, and readers were refused what was there (seed 706)."""
+    home = LogOnDisk(LogConfig(index_interval_bytes=100, segment_bytes=3000))
+    log = home.open()
+    for number in range(8):
+        home.append(log, b"value %d" % number)
+    log.close()
+    home.checkpoint(log)
+    path = f"{DIRECTORY}/{0:020d}{suffix}"
+    file = home.disk.open(path)
+    file.truncate(3)
+    file.flush()
+    log = home.open(clean=True)
+    for number in range(8, 40):
+        home.append(log, b"value %d" % number)
+    log.close()
+    home.checkpoint(log)
+    log = home.open(clean=True)
+    assert list(values_of(log)) == list(range(40))
+    assert home.disk.status(path).size % 4 == 0
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 64, b"junk", bytes(range(96))])
 @pytest.mark.parametrize("suffix", [".index", ".timeindex"])
 def test_a_bad_index_is_rebuilt(suffix: str, content: bytes | None) -> None:

@@ -83,9 +83,14 @@ def test_a_log_start_that_falls_over_lives() -> None:
     async def scene(stage: Stage) -> None:
         await stage.create_topic()
         await stage.produce()
+        machine = stage.world.machine
+        assert machine.broker is not None
         stage.partition.log.advance_log_start(3)
+        await machine.broker.replicas.write_log_starts()
         stage.watch.look()
-        stage.fault("power loss", number=1)  # before the log start was written down
+        stage.fault("power loss", number=1)
+        machine.disk.remove("/data/log-start-offset-checkpoint")
+        machine.disk.sync_directory("/data")
         await stage.serve()
         stage.watch.look()
 
