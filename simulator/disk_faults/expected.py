@@ -63,10 +63,10 @@ EXPECTED: dict[str, tuple[str, str, str, str]] = {
     ),
     # A cache, checked at the first use of its segment.
     "old-index": (
-        "bbbbbbb       ....S...",
-        "bbbbbbb       ....S...",
-        "bbbbbbb       ....S...",
-        "bbbbbbb       ....S...",
+        "bbbbbbb       .bb.S...",
+        "bbbbbbb       .bb.S...",
+        "bbbbbbb       .bb.S...",
+        "bbbbbbb       .bb.S...",
     ),
     # As the index. Before anything is decided by it, it is compared with the batches.
     "active-timeindex": (
@@ -150,8 +150,8 @@ EXPECTED: dict[str, tuple[str, str, str, str]] = {
     "flushed-ends": (
         ".......       .....b.b",
         "-------       --------",
-        ".......       ....bb.b",
-        ".......       ....bb.b",
+        ".......       ....bbbb",
+        ".......       ....bbbb",
     ),
     # Its records are missed: flushed ends tell of them, after a stop in order the checkpoints.
     "directory": (
