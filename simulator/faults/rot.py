@@ -10,7 +10,9 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from log.flushed_ends import FLUSHED_ENDS, decode_entries
 from log.segment import LOG_SUFFIX
+from simulator.cluster import DATA
 from simulator.invariant_error import InvariantError
 from wire.records.batch import iterate_batches
 
@@ -54,6 +56,8 @@ def _of(world: World, partition: Partition, chance: random.Random) -> list[Rot]:
     log = partition.log
     if log.config.flush_messages != 1 or partition.is_internal:
         return []
+    if _hinted_end(world, log.flushing.flushed_end.key) < log.recovery_point:
+        return []  # the hint could not be written: recovery knows less, as is stated
     path = log.segments.active.path(LOG_SUFFIX)
     data = memoryview(world.machine.disk.content(path))
     least = max(log.log_start_offset, log.segments.active.base_offset)
@@ -64,6 +68,12 @@ def _of(world: World, partition: Partition, chance: random.Random) -> list[Rot]:
             place = partition.topic, partition.index, header.base_offset
             found.append(Rot(*place, path, position, data[position]))
     return found
+
+
+def _hinted_end(world: World, key: bytes) -> int:
+    path = f"{DATA}/{FLUSHED_ENDS}"
+    disk = world.machine.disk
+    return decode_entries(disk.content(path)).get(key, 0) if disk.exists(path) else 0
 
 
 def apply(world: World, rot: Rot, chance: random.Random) -> None:
