@@ -139,11 +139,11 @@ ROWS: Mapping[str, tuple[str, Callable[[Figures], str]]] = {
     "fuzz-decoders": ("Fuzzed decoders", _listed("inputs", "targets", "accepted", "failures")),
     "fuzz-broker": (
         "A fuzzed broker",
-        _listed("inputs", "connections", "answers", "failures"),
+        _listed("inputs", "http_inputs", "connections", "answers", "failures"),
     ),
     "soak": (
         "Soak of real clients",
-        _listed("acknowledged", "records_read", "commits", "kills", "stops", "disk_faults"),
+        _listed("faults", "acknowledged", "records_read", "commits", "kills", "power_cuts"),
     ),
     "power-cuts": (
         "Power cuts of a real process",
