@@ -134,24 +134,19 @@ MUTANTS: tuple[Mutant, ...] = (
         seeds=400,
     ),
     Mutant(
-        "epochs-outlive-the-cut",
-        "Recovery cuts the log but not the history of leader epochs.",
-        seeds=400,
-    ),
-    Mutant(
         "offset-given-twice-after-a-failed-append",
         "A torn append is not taken back before the next one.",
-        seeds=400,
+        scenario="tests/log/test_writing.py::test_bytes_that_could_not_be_taken_back_fence_the_log_until_they_are_gone",
     ),
     Mutant(
         "new-topic-takes-the-old-ones-checkpoints",
         "A topic made anew under a name starts from what the checkpoints say of the old one.",
-        seeds=400,
+        seeds=1000,
     ),
     Mutant(
         "strangers-may-commit",
         "A commit is taken from whoever says that he is a member, in any generation.",
-        seeds=400,
+        seeds=1000,
     ),
     Mutant(
         "sequence-gaps-accepted",
