@@ -156,7 +156,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "session-forgets-what-it-served",
         "An incremental fetch session leaves out a partition that has news.",
-        seeds=400,
+        scenario="tests/kbroker/replication/test_fetch_session.py::test_a_partition_that_had_data_is_read_last_next_time",
     ),
     Mutant(
         "flush-lost-when-one-is-under-way",
@@ -171,7 +171,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "deleted-topic-not-synced",
         "The new name of a deleted partition is not durable: it comes back after a power loss.",
-        seeds=400,
+        scenario="tests/log/test_log_directory.py::test_a_deleted_partition_cannot_come_back",
     ),
     Mutant(
         "offsets-read-before-they-are-durable",
