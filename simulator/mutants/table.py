@@ -174,11 +174,6 @@ MUTANTS: tuple[Mutant, ...] = (
         scenario="tests/log/test_log_directory.py::test_a_deleted_partition_cannot_come_back",
     ),
     Mutant(
-        "offsets-read-before-they-are-durable",
-        "OffsetFetch tells what a power loss could take back.",
-        seeds=400,
-    ),
-    Mutant(
         "heartbeats-do-not-count",
         "A heartbeat does not prolong the session of its member.",
         seeds=400,
