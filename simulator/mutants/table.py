@@ -174,6 +174,11 @@ MUTANTS: tuple[Mutant, ...] = (
         scenario="tests/log/test_log_directory.py::test_a_deleted_partition_cannot_come_back",
     ),
     Mutant(
+        "offsets-read-before-they-are-durable",
+        "OffsetFetch tells what a power loss could take back.",
+        scenario="tests/kbroker/handlers/test_offsets.py::test_an_offset_is_told_only_once_it_is_committed",
+    ),
+    Mutant(
         "heartbeats-do-not-count",
         "A heartbeat does not prolong the session of its member.",
         seeds=400,
