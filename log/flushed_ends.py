@@ -49,7 +49,8 @@ def decode_entries(data: bytes) -> dict[bytes, int]:
     ends: dict[bytes, int] = {}
     for position in range(0, len(data) - ENTRY_BYTES + 1, ENTRY_BYTES):
         content = data[position : position + ENTRY_BYTES - 4]
-        if zlib.crc32(content) == int.from_bytes(data[position + 28 : position + 32], "big"):
+        checksum = data[position + ENTRY_BYTES - 4 : position + ENTRY_BYTES]
+        if zlib.crc32(content) == int.from_bytes(checksum, "big"):
             key, end = content[:_KEY_BYTES], int.from_bytes(content[_KEY_BYTES:], "big")
             if end > ends.get(key, -1):
                 ends[key] = end
@@ -144,9 +145,7 @@ class FlushedEnds:
             flushing = ticket.flushing
             key = flushing.flushed_end.key
             if key and flushing.is_raised_by(ticket):
-                content = key + ticket.end_offset.to_bytes(8, "big")
-                entry = content + zlib.crc32(content).to_bytes(4, "big")
-                self._entries[key] = entry
+                self._entries[key] = entry = encode_entry(key, ticket.end_offset)
                 added.append(entry)
         if added:
             self._append(added[0] if len(added) == 1 else b"".join(added))

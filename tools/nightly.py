@@ -81,7 +81,7 @@ PARTS = (
     Part(
         "model",
         _module("simulator.model", "--each-rule", "--states", "{count}"),
-        1_000_000,
+        300_000,
         slice_words=_module("simulator.model", "--ci"),
     ),
     Part(

@@ -398,3 +398,15 @@ def test_an_old_end_that_cannot_be_replaced_is_removed() -> None:
     assert _start(disk, flush_messages=1000).logs["a", 0].log_end_offset == 2
     again = _start(disk.kill())
     assert values_of(again.logs["a", 0]) == {0: b"1", 1: b"2"}
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_stop_lets_go_of_the_file(clean: bool) -> None:
+    disk = SimulatedDisk()
+    directory = _start(disk)
+    log = _create(directory, "a")
+    _append(log, b"one")
+    _flush(directory, log)
+    assert disk.open_files[PATH] == 1
+    directory.close(clean=clean, high_watermarks={})
+    assert disk.open_files[PATH] == 0

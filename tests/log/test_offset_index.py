@@ -77,6 +77,17 @@ def test_zeros_disorder_and_positions_past_the_log_are_not_sane() -> None:
     assert not _filled(SimulatedDisk(), [(1000, 0), (1000, 0)]).is_sane(99)
 
 
+def test_a_piece_of_an_entry_is_not_sane() -> None:
+    disk = SimulatedDisk()
+    index = _filled(disk, [])
+    file = disk.open(PATH, create=True)
+    file.append(b"\0\0\0")
+    file.close()
+    index = OffsetIndex(disk, PATH, base_offset=BASE, exists=True)
+    assert index.entry_count == 0
+    assert not index.is_sane(99), "what is appended behind it would be read askew"
+
+
 def test_entries_wait_in_memory_until_there_are_many() -> None:
     disk = SimulatedDisk()
     index = _filled(disk, [(BASE + n, n) for n in range(1, 11)])

@@ -229,28 +229,28 @@ def test_records_missing_after_a_clean_shutdown_are_damage() -> None:
         home.open(clean=True)
 
 
-@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
-def test_a_piece_of_an_entry_does_not_put_the_next_ones_askew(suffix: str) -> None:
+def test_a_piece_of_an_entry_does_not_put_the_next_ones_askew() -> None:
     """An index cut within its first entry has none: what was appended behind the piece was read as
     other entries, and readers were refused what was there (seed 706)."""
-    home = LogOnDisk(LogConfig(index_interval_bytes=100, segment_bytes=3000))
+    home = LogOnDisk(LogConfig(index_interval_bytes=100, segment_bytes=1500))
     log = home.open()
-    for number in range(8):
-        home.append(log, b"value %d" % number)
+    home.append(log, b"value 0")
+    home.append(log, b"value 1")
     log.close()
     home.checkpoint(log)
-    path = f"{DIRECTORY}/{0:020d}{suffix}"
-    file = home.disk.open(path)
-    file.truncate(3)
+    file = home.disk.open(f"{DIRECTORY}/{0:020d}.index")
+    file.truncate(0)
+    file.append(b"\0\0\0")
     file.flush()
     log = home.open(clean=True)
-    for number in range(8, 40):
+    for number in range(2, 40):
         home.append(log, b"value %d" % number)
-    log.close()
-    home.checkpoint(log)
-    log = home.open(clean=True)
-    assert list(values_of(log)) == list(range(40))
-    assert home.disk.status(path).size % 4 == 0
+    log.flush_now()  # rolled segments are closed then; their indexes are read from the disk
+    for offset in range(40):
+        piece = log.read(offset, max_bytes=1, upper_bound_offset=40)
+        assert piece is not None
+        assert piece.source.read_at(piece.position, 8) == offset.to_bytes(8, "big")
+        piece.release()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 64, b"junk", bytes(range(96))])

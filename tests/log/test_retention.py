@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from dataclasses import dataclass
 
@@ -192,3 +193,19 @@ def test_producers_outlive_all_of_their_records(death: str) -> None:
         batch(b"v", producer_id=7, sequence=1), leader_epoch=0, now_ms=home.now_ms
     )
     assert (repeated.duplicate, repeated.base_offset) == (True, 1)
+
+
+def test_a_clean_stop_makes_up_for_a_snapshot_that_found_no_room() -> None:
+    """Retention frees room, so it does not wait for any; a stop has it again."""
+    home = LogOnDisk(LogConfig())
+    log = home.open()
+    log.append_as_leader(batch(b"v", producer_id=7, sequence=0), leader_epoch=0, now_ms=home.now_ms)
+    log.flush_now()
+    log.advance_log_start(1)
+    home.disk.fail("append", "*.snapshot*", error_number=errno.ENOSPC)
+    assert log.apply_retention(home.now_ms, 1) == 1
+    home.disk.heal()
+    before = log.producer_state.entries
+    home.checkpoint(log)
+    log.close()
+    assert home.open(clean=True).producer_state.entries == before

@@ -8,7 +8,8 @@ import os
 import pytest
 
 from log.log_config import LogConfig
-from tests.log.log_harness import LogOnDisk, values_of
+from tests.log.log_harness import LogOnDisk, batch, values_of
+from wire.errors import ErrorCode, KafkaError
 
 
 @pytest.mark.parametrize("error_number", [errno.ENOSPC, errno.EIO])
@@ -56,3 +57,26 @@ def test_a_full_disk_refuses_appends_and_serves_reads() -> None:
     assert values_of(log) == {0: b"kept"}
     log.flush_now()
     assert log.recovery_point == 1
+
+
+@pytest.mark.parametrize("operation", ["append", "open"])
+def test_what_is_in_flight_behind_a_refused_first_batch_is_not_put_in_front_of_it(
+    operation: str,
+) -> None:
+    """Refused in the append itself, or because no new segment could be made for it (seed 147)."""
+    home = LogOnDisk(LogConfig(segment_bytes=200))
+    log = home.open()
+    home.append(log, b"v" * 60)
+
+    def send(sequence: int) -> int:
+        data = batch(b"v" * 100, producer_id=7, sequence=sequence)
+        return log.append_as_leader(data, leader_epoch=0, now_ms=home.now_ms).base_offset
+
+    home.disk.fail(operation, "*.log", error_number=errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left"):
+        send(0)
+    home.disk.heal()
+    with pytest.raises(KafkaError) as refused:
+        send(1)
+    assert refused.value.code is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert [send(0), send(1)] == [1, 2]

@@ -3,9 +3,13 @@
 import asyncio
 import random
 
+import pytest
+
+from log.log_config import LogConfig
 from simulator.cluster import Machine
 from simulator.loop import SimulatedLoop
 from simulator.network import Network
+from tests.simulator.world_harness import TOPIC, Stage, play
 
 
 def lives(scenario) -> Machine:
@@ -55,3 +59,23 @@ def test_after_a_kill_or_a_power_loss_it_starts_on_what_survived() -> None:
 
     lives(scenario)
     assert ends == ["killed", "power lost", "killed"]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_stop_whose_flush_failed_has_lost_what_the_page_cache_held(fails: bool) -> None:
+
+    async def scene(stage: Stage) -> None:
+        await stage.create_topic()
+        machine = stage.world.machine
+        stage.partition.log.update_config(LogConfig(flush_messages=1000))
+        stage.partition.config_changed()
+        await stage.produce()
+        assert stage.partition.log.recovery_point < stage.partition.log.log_end_offset
+        told: list[bool] = []
+        machine.account = lambda broker, *, pages_lost: told.append(pages_lost)
+        if fails:
+            machine.disk.fail("flush", f"*{TOPIC}-0/*.log")
+        await machine.stop()
+        assert told == [fails]
+
+    play(scene)

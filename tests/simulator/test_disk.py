@@ -230,3 +230,17 @@ def test_space_is_what_the_capacity_leaves() -> None:
     disk.open("d/a", create=True).append(bytes(30))
     assert disk.space("d") == DiskSpace(100, 70)
     assert SimulatedDisk().space("").usable_bytes > 1 << 30
+
+
+def test_what_is_done_undisturbed_meets_no_fault_and_is_not_told() -> None:
+    disk = SimulatedDisk()
+    seen: list[str] = []
+    disk.observe = lambda operation, path, size: seen.append(operation)
+    disk.fail("open")
+    disk.power_off_after = 0
+    with disk.undisturbed():
+        disk.open("f", create=True).append(b"1")
+    assert not seen
+    with pytest.raises(OSError, match="Input/output error"):
+        disk.open("f")
+    assert disk.power_off_after == 0

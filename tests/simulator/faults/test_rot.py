@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from log.flushed_ends import FLUSHED_ENDS
+from simulator.cluster import DATA
 from simulator.faults import rot
 from simulator.invariant_error import InvariantError
 from tests.simulator.world_harness import TOPIC, Stage, play
@@ -33,6 +35,20 @@ def test_the_file_comes_back_from_a_copy_or_the_loss_is_accepted() -> None:
     assert all(each.world.counts["log end"] == 5 for each in restored)
     assert all(each.world.counts["log end"] < 5 for each in accepted)
     assert all(each.world.ledger.promises[TOPIC, 0].losses == 1 for each in accepted)
+
+
+def test_no_record_rots_of_which_the_hint_does_not_speak() -> None:
+    """Where it could not be written, recovery is known to know less."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.create_topic()
+        await stage.produce()
+        chance = stage.world.chance("test")
+        assert rot.choose(stage.world, chance) is not None
+        stage.world.machine.disk.remove(f"{DATA}/{FLUSHED_ENDS}")
+        assert rot.choose(stage.world, chance) is None
+
+    play(scene)
 
 
 def test_a_start_that_does_not_notice_fails_the_run() -> None:

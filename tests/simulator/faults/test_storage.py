@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.client import ConnectionGoneError
+from simulator.faults import storage
 from simulator.faults.kinds import KINDS
 from tests.simulator.world_harness import Stage, play
 
@@ -61,3 +62,12 @@ def test_a_full_disk_has_room_again() -> None:
         assert stage.world.machine.disk.capacity_bytes is None
 
     play(scene)
+
+
+def test_a_snapshot_at_the_first_segment_is_no_cache() -> None:
+    """Of producers whose records are gone nothing else is known."""
+    logs = ["/data/t-0/00000000000000000007.log", "/data/t-0/00000000000000000009.log"]
+    first, second = "/data/t-0/00000000000000000007.snapshot", logs[1].replace("log", "snapshot")
+    gone = "/data/t-0/00000000000000000003.log.deleted"
+    paths = sorted([*logs, first, second, gone, "/data/t-10/00000000000000000000.log"])
+    assert [path for path in paths if storage._is_no_cache(path, paths)] == [first]
