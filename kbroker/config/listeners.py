@@ -15,6 +15,9 @@ from kbroker.config.table import ConfigError
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SERVED_PROTOCOLS = ("PLAINTEXT",)
+REPLICATION = "REPLICATION"
+"""The listener for brokers alone, where `inter.broker.listener.name` names none."""
+WILDCARDS = ("0.0.0.0", "::", "")
 
 _ENDPOINT = re.compile(r"(?P<name>.*)://\[?(?P<host>[0-9a-zA-Z\-%._:]*)\]?:(?P<port>-?[0-9]+)")
 
@@ -45,6 +48,8 @@ class Listeners:
     advertised: Mapping[str, Address]
     inter_broker_name: str
     skipped: tuple[str, ...]
+    names_inter_broker: bool = False
+    """Whether the configuration says which one brokers use."""
 
     def advertised_for(self, name: str) -> Address | None:
         """The address for clients of listener `name`; None: the address that the client reached."""
@@ -76,6 +81,43 @@ def parse_listeners(
         advertised=addresses,
         inter_broker_name=_choose_inter_broker_name(inter_broker_name, names),
         skipped=tuple(name for name, _, _ in found if name in controllers),
+        names_inter_broker=inter_broker_name is not None,
+    )
+
+
+def for_a_cluster(listeners: Listeners) -> Listeners:
+    """The same with a listener that brokers alone use. ConfigError where there can be none, or
+    where other brokers could not tell clients an address of this one.
+    """
+    for listener in listeners.opened:
+        if listener.host in WILDCARDS and listener.name not in listeners.advertised:
+            raise ConfigError(
+                "advertised.listeners",
+                f"In a cluster, listener {listener.name} on every interface needs an advertised"
+                " address, which other brokers tell its clients",
+            )
+    if listeners.names_inter_broker:
+        if len(listeners.opened) == 1:
+            raise ConfigError(
+                "inter.broker.listener.name",
+                f"{listeners.inter_broker_name} is the only listener: what brokers alone may ask"
+                " must not be open to clients. Add a listener, or leave this key out",
+            )
+        return listeners
+    first = listeners.opened[0]
+    if any(each.name == REPLICATION for each in listeners.opened):
+        raise ConfigError(
+            "inter.broker.listener.name", f"A listener named {REPLICATION} needs to be named here"
+        )
+    advertised = dict(listeners.advertised)
+    if first.name in advertised:
+        # Its port is the one that the system picks.
+        advertised[REPLICATION] = Address(advertised[first.name].host, 0)
+    return dataclasses.replace(
+        listeners,
+        opened=(*listeners.opened, Listener(REPLICATION, first.host, 0, "PLAINTEXT")),
+        advertised=advertised,
+        inter_broker_name=REPLICATION,
     )
 
 
@@ -157,7 +199,7 @@ def _parse_advertised(
                 f"Listener names must be among those defined in listeners: found {name}, defined"
                 f" are {','.join(names)}",
             )
-        if host in ("0.0.0.0", "::", ""):
+        if host in WILDCARDS:
             raise ConfigError(
                 key, f"cannot use the nonroutable meta-address {host or '(empty)'} of {name}"
             )

@@ -2,7 +2,13 @@
 
 import pytest
 
-from kbroker.config.listeners import Address, Listener, Listeners, parse_listeners
+from kbroker.config.listeners import (
+    Address,
+    Listener,
+    Listeners,
+    for_a_cluster,
+    parse_listeners,
+)
 from kbroker.config.table import ConfigError
 
 MAP = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"
@@ -112,3 +118,48 @@ def test_a_fault_names_its_key(arguments, key, words):
     with pytest.raises(ConfigError, match=words.replace(".", r"\.")) as refusal:
         parse(*arguments)
     assert refusal.value.key == key
+
+
+def test_brokers_have_a_listener_of_their_own_beside_those_of_clients():
+    result = for_a_cluster(parse("PLAINTEXT://127.0.0.1:9092"))
+    assert result.inter_broker_name == "REPLICATION"
+    assert result.opened[1] == Listener("REPLICATION", "127.0.0.1", 0, "PLAINTEXT")
+    assert result.advertised_for("REPLICATION") is None
+    behind = for_a_cluster(parse("CLIENTS://:9092", "CLIENTS://b1:9092", "CLIENTS:PLAINTEXT"))
+    assert behind.opened[1].host == ""
+    assert behind.advertised_for("REPLICATION") == Address("b1", 0)
+
+
+def test_the_listener_that_is_named_for_brokers_is_theirs():
+    result = parse(
+        "PLAINTEXT://127.0.0.1:9092,OWN://127.0.0.1:9093",
+        protocol_map="PLAINTEXT:PLAINTEXT,OWN:PLAINTEXT",
+        inter_broker="own",
+    )
+    assert for_a_cluster(result) == result
+    assert result.inter_broker_name == "OWN"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "words"),
+    [
+        ({"listeners": "PLAINTEXT://:9092"}, "advertised.listeners", "needs an advertised address"),
+        (
+            {"listeners": "PLAINTEXT://127.0.0.1:9092", "inter_broker": "PLAINTEXT"},
+            "inter.broker.listener.name",
+            "the only listener",
+        ),
+        (
+            {
+                "listeners": "PLAINTEXT://127.0.0.1:9092,REPLICATION://127.0.0.1:9093",
+                "protocol_map": "PLAINTEXT:PLAINTEXT,REPLICATION:PLAINTEXT",
+            },
+            "inter.broker.listener.name",
+            "needs to be named",
+        ),
+    ],
+)
+def test_a_cluster_refuses_what_would_strand_its_clients_or_open_it_to_them(arguments, key, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        for_a_cluster(parse(**arguments))
+    assert caught.value.key == key
