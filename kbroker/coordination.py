@@ -12,6 +12,7 @@ where an append fails, the shard is dropped and made anew from its partition. Co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from random import Random
@@ -22,6 +23,7 @@ from coordinator.group.shard import GroupShard
 from coordinator.outcome import CoordinatorRecord, Moment, Outcome, Reply, Ticket
 from kbroker.cluster.topic_ids import random_id
 from kbroker.config.broker_config import BrokerConfig
+from kbroker.coordinator_errors import as_coordinator_error, as_read_error
 from kbroker.dependencies import WallClock
 from kbroker.gathering import gather
 from kbroker.group_replay import replay
@@ -87,8 +89,24 @@ class GroupCoordinator:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether every partition of `__consumer_offsets` that there is answers here."""
-        return 0 < self._topics.partition_count(GROUP_TOPIC) == len(self._shards)
+        """Whether every partition of `__consumer_offsets` that this broker leads answers here."""
+        if self._topics.partition_count(GROUP_TOPIC) == 0:
+            return False
+        return all(index in self._shards for index in self._topics.led_here(GROUP_TOPIC))
+
+    def is_placed(self, group_id: str) -> bool:
+        """Whether somebody else looks after the group, or its shard here answers."""
+        if self._topics.partition_count(GROUP_TOPIC) == 0:
+            return False
+        index = self.partition_of(group_id)
+        return index in self._shards or not self._topics.is_led_here(GROUP_TOPIC, index)
+
+    def coordinator_of(self, group_id: str) -> int:
+        """The broker that looks after the group. KafkaError(COORDINATOR_NOT_AVAILABLE): none."""
+        leader = self._topics.leader_of(GROUP_TOPIC, self.partition_of(group_id))
+        if leader is None:
+            raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        return leader
 
     @property
     def parked_count(self) -> int:
@@ -109,18 +127,30 @@ class GroupCoordinator:
     async def load(self) -> None:
         """Replay every partition of `__consumer_offsets` that this broker leads, once."""
         await self._topics.made(GROUP_TOPIC)
-        for index in range(self._topics.partition_count(GROUP_TOPIC)):
+        for index in self._topics.led_here(GROUP_TOPIC):
             if index in self._shards or index in self._loading:
                 continue
             self._loading[index] = None
             try:
-                partition = self._replicas.partition(GROUP_TOPIC, index)
-                shard = GroupShard(self._settings(), self._new_id)
-                await replay(shard, partition)
+                await self._load_one(index)
             finally:
                 del self._loading[index]
-            if not partition.is_stopped:  # else deleted meanwhile: offsets of a topic that is gone
+
+    async def _load_one(self, index: int) -> None:
+        """Replay it as it is in one leader epoch: what others have appended in between two of ours
+        would be missing from what was read before."""
+        partition = self._replicas.partition(GROUP_TOPIC, index)
+        while self._topics.is_led_here(GROUP_TOPIC, index):
+            leader_epoch = partition.leader_epoch
+            shard = GroupShard(self._settings(), self._new_id)
+            await replay(shard, partition)
+            if partition.is_stopped:
+                return  # deleted meanwhile: offsets of a topic that is gone
+            with contextlib.suppress(KafkaError):  # led in another epoch now, or elsewhere
+                partition.check_leader(leader_epoch)
                 self._loaded(shard, partition)
+                return
+            await asyncio.sleep(0)
 
     async def start(self, *, wait_s: float) -> None:
         """Load what this broker leads; what takes longer than `wait_s` goes on while others are
@@ -269,7 +299,8 @@ class GroupCoordinator:
         hosted = self._shards.get(index)
         if hosted is not None:
             return hosted
-        if self._loading:  # one partition after the other: this one is loaded, or will be
+        if self._loading and self._topics.is_led_here(GROUP_TOPIC, index):
+            # One partition after the other: this one is loaded, or will be.
             raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         raise KafkaError(ErrorCode.NOT_COORDINATOR)
 
@@ -312,7 +343,7 @@ class GroupCoordinator:
             own = Deferred(blocks=False)
             tellers.append(teller(own, outcome.reply))
         if tellers:
-            self._when_committed(hosted.partition, last_offset, tellers, _as_coordinator_error)
+            self._when_committed(hosted.partition, last_offset, tellers, as_coordinator_error)
         return own
 
     def _failed(self, error: OSError | KafkaError) -> ErrorCode:
@@ -320,7 +351,7 @@ class GroupCoordinator:
         if isinstance(error, OSError):
             self._storage_failed(error)
             return ErrorCode.NOT_COORDINATOR
-        return _as_coordinator_error(error.code)
+        return as_coordinator_error(error.code)
 
     def _forget(self, hosted: HostedShard, topic: str) -> None:
         records = hosted.shard.on_topic_deleted(topic).records
@@ -346,7 +377,7 @@ class GroupCoordinator:
             return reply
         deferred: Deferred[R] = Deferred(blocks=False)
         self._when_committed(
-            hosted.partition, last_offset, [teller(deferred, reply)], _as_read_error
+            hosted.partition, last_offset, [teller(deferred, reply)], as_read_error
         )
         return deferred
 
@@ -404,17 +435,3 @@ class GroupCoordinator:
 def _settle(answers: Sequence[tuple[Deferred[Response], Response]]) -> None:
     for deferred, response in answers:
         deferred.settle(response)
-
-
-def _as_coordinator_error(code: ErrorCode) -> ErrorCode:
-    """What a failed append means to a member of a group (as Kafka translates it)."""
-    if code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR):
-        return ErrorCode.NOT_COORDINATOR
-    if code in (ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE):
-        return ErrorCode.UNKNOWN_SERVER_ERROR
-    return ErrorCode.COORDINATOR_NOT_AVAILABLE
-
-
-def _as_read_error(code: ErrorCode) -> ErrorCode:
-    """Consumers before 3.9 take nothing else for a reason to ask again, as Kafka has it."""
-    return ErrorCode.NOT_COORDINATOR

@@ -64,18 +64,23 @@ class Services:
 
     def broker_addresses(self, connection: Connection) -> list[BrokerAddress]:
         """Every broker, by the listener that `connection` came in on."""
-        addresses = []
-        for node_id in sorted(self.metadata.image.brokers):
-            if node_id == self.node_id:
-                addresses.append(self.own_address(connection))
-                continue
-            registration = self.metadata.image.brokers[node_id].registration
-            for listener in registration.listeners:
-                if listener.name == connection.listener.name:
-                    addresses.append(
-                        BrokerAddress(node_id, listener.host, listener.port, registration.rack)
-                    )
-        return addresses
+        found = (
+            self.address_of(node_id, connection) for node_id in sorted(self.metadata.image.brokers)
+        )
+        return [address for address in found if address is not None]
+
+    def address_of(self, node_id: int, connection: Connection) -> BrokerAddress | None:
+        """Where clients of the same listener find a broker; None: it is gone, or has none such."""
+        if node_id == self.node_id:
+            return self.own_address(connection)
+        broker = self.metadata.image.brokers.get(node_id)
+        if broker is None:
+            return None
+        registration = broker.registration
+        for each in registration.listeners:
+            if each.name == connection.listener.name:
+                return BrokerAddress(node_id, each.host, each.port, registration.rack)
+        return None
 
     def own_address(self, connection: Connection) -> BrokerAddress:
         """What is advertised for the listener, else the address that the client has reached."""

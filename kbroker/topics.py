@@ -50,6 +50,20 @@ class Topics:
         topic = self._metadata.image.topic_by_name(name)
         return 0 if topic is None else len(topic.partitions)
 
+    def leader_of(self, name: str, index: int) -> int | None:
+        """The broker that leads a partition; None: nobody who is there, as far as is known."""
+        image = self._metadata.image
+        topic = image.topic_by_name(name)
+        record = None if topic is None else topic.partitions.get(index)
+        return None if record is None or record.leader not in image.brokers else record.leader
+
+    def is_led_here(self, name: str, index: int) -> bool:
+        return self.leader_of(name, index) == self._controller.node_id
+
+    def led_here(self, name: str) -> list[int]:
+        """The partitions of the topic that this broker leads, in order."""
+        return [each for each in range(self.partition_count(name)) if self.is_led_here(name, each)]
+
     def config_of(self, topic: TopicImage) -> TopicConfig:
         """What holds for the topic: its own settings, else the broker's."""
         return topic_config(self._running_config.now, topic.configs)

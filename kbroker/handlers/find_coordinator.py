@@ -1,6 +1,7 @@
 """FindCoordinator: which broker looks after a group.
 
-Versions 0 to 6. Creates `__consumer_offsets` on first use, and answers when it serves.
+Versions 0 to 6. Creates `__consumer_offsets` on first use, and answers when it serves: where the
+coordinator is this broker, once it has loaded the group.
 
 - 1: coordinators of transactions. 4: many keys in one request (KIP-699). 6: share groups (KIP-932).
 
@@ -41,8 +42,12 @@ def handle(
     context: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse | Coroutine[None, None, FindCoordinatorResponse | None]:
     """Answer at once where the offsets topic serves already."""
-    if request.key_type == GROUP and not context.services.group_coordinator.is_loaded:
-        return _create_then_answer(context, request)
+    if request.key_type == GROUP:
+        coordinator = context.services.group_coordinator
+        batched = context.api_version >= BATCHED_SINCE
+        keys = request.coordinator_keys if batched else [request.key]
+        if not all(coordinator.is_placed(key) for key in keys):
+            return _create_then_answer(context, request)
     return _answer(context, request)
 
 
@@ -84,10 +89,12 @@ def _find(context: RequestContext, key_type: int, key: str) -> Coordinator:
             raise KafkaError(ErrorCode.INVALID_REQUEST)
         if key_type != GROUP:
             raise KafkaError(ErrorCode.INVALID_REQUEST, MALFORMED)
-        context.services.group_coordinator.partition_of(key)
+        node_id = context.services.group_coordinator.coordinator_of(key)
+        address = context.services.address_of(node_id, context.connection)
+        if address is None:  # it has no such listener as this client uses
+            raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
     except KafkaError as error:
         return _refused(key, error.code, error.detail or ("" if batched else None))
-    address = context.services.own_address(context.connection)
     return Coordinator(
         key=key,
         node_id=address.node_id,
