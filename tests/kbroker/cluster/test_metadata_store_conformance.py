@@ -43,6 +43,7 @@ from kbroker.cluster.metadata_store import (
     modified_at,
 )
 from kbroker.cluster.sqlite import open_sqlite_store
+from simulator.shared_store import Link, SharedStore
 
 LONG_TTL_MS = 3_600_000
 
@@ -70,8 +71,21 @@ class SqliteBackend:
         return open_sqlite_store(self._path, self._random)
 
 
-Backend = MemoryBackend | SqliteBackend
-BACKENDS: list[type[Backend]] = [MemoryBackend, SqliteBackend]
+class SimulatedBackend:
+    """The shared store of simulated clusters, without delays and faults."""
+
+    can_restart = False
+
+    def __init__(self, directory: str) -> None:
+        self._random = random.Random(1)
+
+    def open(self) -> MetadataStore:
+        at_once = Link(latency_s=(0.0, 0.0), watch_delay_s=(0.0, 0.0))
+        return SharedStore(self._random).client("tester", at_once)
+
+
+Backend = MemoryBackend | SqliteBackend | SimulatedBackend
+BACKENDS: list[type[Backend]] = [MemoryBackend, SqliteBackend, SimulatedBackend]
 
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
 
