@@ -42,6 +42,8 @@ class Topics:
         self._controller = controller
         self._metadata = metadata
         self._settled = settled
+        self.create_elsewhere: Callable[[NewTopic], Awaitable[None]] | None = None
+        """Has the controller create a topic, where that is another broker."""
         self._log_configs: dict[frozenset[tuple[str, str]], LogConfig] = {}
         self._log_configs_of = running_config.now
 
@@ -136,12 +138,19 @@ class Topics:
         await self._metadata.wait_until(await self._controller.delete_topic(topic_id))
 
     async def _create_one(self, topic: NewTopic) -> None:
-        (answer,) = await self.create([topic], validate_only=False)
-        if isinstance(answer, KafkaError) and answer.code != ErrorCode.TOPIC_ALREADY_EXISTS:
-            raise answer
+        try:
+            if self.create_elsewhere is not None and not self._controller.epoch:
+                await self.create_elsewhere(topic)
+            else:
+                (answer,) = await self.create([topic], validate_only=False)
+                if isinstance(answer, KafkaError):
+                    raise answer
+        except KafkaError as error:
+            if error.code != ErrorCode.TOPIC_ALREADY_EXISTS:
+                raise
         if self.partition_count(topic.name) == 0:
             # It existed in the store before this broker's metadata showed it.
-            await self._metadata.load()
+            await self._metadata.catch_up()
         await self.made(topic.name)
 
     async def made(self, name: str) -> None:

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 RETRY_DELAY_S = 0.5
 """Between attempts to follow a store that cannot be reached."""
 
+CATCH_UP_S = 1.0
+"""What the watch gets to tell of a revision before everything is read instead."""
+
 OnChange = Callable[[MetadataDelta], None]
 
 
@@ -85,6 +88,18 @@ class MetadataCache:
         self._waited_count += 1
         heappush(self._waiting, (revision, self._waited_count, reached))
         await reached
+
+    async def catch_up(self) -> None:
+        """Return once the image shows all that the store held at the call. MetadataStoreError."""
+        await self.reach((await self._store.list(self._keys.controller)).revision)
+
+    async def reach(self, revision: int) -> None:
+        """As `wait_until`, for any revision that the store has reached. MetadataStoreError."""
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                await self.wait_until(revision)
+        except TimeoutError:
+            await self.load()  # it may be somebody else's, of which nothing is told
 
     async def _follow(self) -> None:
         watch = self._store.watch(self._keys.prefix, self.image.revision + 1)

@@ -119,3 +119,28 @@ def test_following_ends_when_the_store_is_closed() -> None:
         await following
 
     run(scenario)
+
+
+def test_catching_up_shows_what_was_there_before_it() -> None:
+    async def scenario(store: MemoryStore, cache: MetadataCache) -> None:
+        await store.transact([], [config("1")])
+        await cache.load()
+        async with running(cache):
+            await store.transact([], [config("2")])
+            await cache.catch_up()
+            assert cache.image.broker_configs["default"] == {"k": "2"}
+
+    run(scenario)
+
+
+def test_a_revision_that_is_somebody_elses_is_reached_by_reading(monkeypatch) -> None:
+    monkeypatch.setattr("kbroker.cluster.metadata_cache.CATCH_UP_S", 0.0)
+
+    async def scenario(store: MemoryStore, cache: MetadataCache) -> None:
+        await store.transact([], [config("1")])
+        await cache.load()
+        result = await store.transact([], [config("2"), Put("/elsewhere", b"")])
+        await cache.reach(result.revision)  # nobody follows the watch
+        assert cache.image.broker_configs["default"] == {"k": "2"}
+
+    run(scenario)
