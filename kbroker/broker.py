@@ -29,10 +29,11 @@ from kbroker.live_configs import follow_changes, take_stored_configs, topic_defa
 from kbroker.producer_ids import ProducerIds
 from kbroker.replication.fetch_session import FetchSessions
 from kbroker.replication.replica_manager import ReplicaManager
-from kbroker.server import IDLE_LOOKS, Server
+from kbroker.server import Server
 from kbroker.services import Services
-from kbroker.tasks import TaskSupervisor, every
+from kbroker.tasks import TaskSupervisor
 from kbroker.topics import GROUP_TOPIC, Topics
+from kbroker.upkeep import start_upkeep
 from kbroker.watch import Deadlines
 from log.log_directory import LogDirectory, LogDirectoryError
 from log.recovery import LogDamagedError
@@ -174,7 +175,16 @@ class Broker:
             max_elements=config.kbroker_request_partitions,
         )
         await self.server.serve(dispatcher.dispatch)
-        self._start_upkeep(tasks, controller, metadata)
+        start_upkeep(
+            tasks,
+            config=config,
+            replicas=replicas,
+            controller=controller,
+            metadata=metadata,
+            coordinator=coordinator,
+            server=self.server,
+            on_checkpoints=self._disk_works,
+        )
         if self._monitoring is not None:
             self._monitoring.serving(self.services)
 
@@ -310,52 +320,6 @@ class Broker:
         except OSError as error:
             raise StartError(f"cannot listen on {address}: {_reason(error)}") from None
 
-    def _start_upkeep(
-        self, tasks: TaskSupervisor, controller: Controller, metadata: MetadataCache
-    ) -> None:
-        config = self.config
-        replicas = self.replicas
-        tasks.spawn_essential(replicas.make_partitions(), "partitions")
-
-        async def write_checkpoints() -> None:
-            await replicas.write_checkpoints()
-            self._storage_errno = None
-
-        async def flush_overdue() -> None:
-            replicas.flush_overdue()
-
-        async def remove_deleted() -> None:
-            replicas.make_unmade(metadata.image)
-            deleted = sorted(metadata.image.deleted_topics)
-            await replicas.remove_deleted()
-            for topic_id in deleted:
-                await controller.confirm_deletion(topic_id)
-
-        upkeep = (
-            ("retention", config.log_retention_check_interval_ms, replicas.apply_retention),
-            (
-                "checkpoints",
-                config.log_flush_offset_checkpoint_interval_ms,
-                write_checkpoints,
-            ),
-            ("overdue flushes", min(config.log_flush_scheduler_interval_ms, 1_000), flush_overdue),
-            ("deleted topics", 1_000, remove_deleted),
-            (
-                "expired offsets",
-                config.offsets_retention_check_interval_ms,
-                self.services.group_coordinator.expire_offsets,
-            ),
-            (
-                "idle connections",
-                config.connections_max_idle_ms // IDLE_LOOKS,
-                self.server.look_after_connections,
-            ),
-        )
-        for name, interval_ms, work in upkeep:
-            if interval_ms < 0:
-                continue  # Kafka's way to say never
-            tasks.spawn(every(lambda interval_ms=interval_ms: interval_ms, work), name)  # type: ignore[misc]
-
     def _changed(
         self,
         delta: MetadataDelta,
@@ -376,6 +340,10 @@ class Broker:
             tasks.spawn(self.replicas.write_checkpoints(), "checkpoints")
         for topic in delta.deleted_topics:
             coordinator.forget_topic(topic.name)
+
+    def _disk_works(self) -> None:
+        """Its next failure is news again."""
+        self._storage_errno = None
 
     def flush_failed(self, error: OSError) -> None:
         """What the kernel has dropped it will not report again: never retried, whatever it was."""
