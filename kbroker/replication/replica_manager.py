@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import errno
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from kbroker.cluster.metadata_image import MetadataDelta, MetadataImage, TopicImage
@@ -71,6 +71,10 @@ class ReplicaManager:
         )
         self._checkpointing = Checkpointing(directory)
         self.offline = False  # the log directory failed: nothing is appended any more
+        self.on_partition: Callable[[Partition], None] = lambda partition: None
+        """Told of each partition that is served from now on, or whose record was told anew."""
+        self.on_partition_gone: Callable[[Partition], None] = lambda partition: None
+        """Told of each that is not served any more."""
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._partitions.values())
@@ -143,6 +147,7 @@ class ReplicaManager:
         """Serve every partition of this broker; what the disk has not is made."""
         self._image = image
         self._delete_strays(image)
+        self._delete_moved(image)
         for topic_id in sorted(image.topics):
             self._add_topic(image.topics[topic_id])
         self._making.start()
@@ -190,6 +195,17 @@ class ReplicaManager:
                 place = {"topic": topic, "partition": index}
                 logger.info("%s-%d was deleted", topic, index, extra=place)
 
+    def _delete_moved(self, image: MetadataImage) -> None:
+        """Delete the logs of partitions that were given to other brokers while this one was away."""
+        moved: dict[str, list[int]] = {}
+        for name, index in sorted(self._directory.logs):
+            topic = image.topic_by_name(name)
+            record = None if topic is None else topic.partitions.get(index)
+            if record is not None and self._node_id not in record.replicas:
+                moved.setdefault(name, []).append(index)
+        for name, indexes in moved.items():
+            self._delete_logs(name, indexes)
+
     def _add_topic(self, topic: TopicImage) -> None:
         self._topic_names[topic.topic_id] = topic.name
         self._note_codec(topic.name, self._config_of(topic))
@@ -221,39 +237,48 @@ class ReplicaManager:
         )
         self._partitions[key] = partition
         self._by_id[topic.topic_id, index] = partition
+        self.on_partition(partition)
 
     def _change_partition(self, topic: TopicImage, index: int) -> None:
         record = topic.partitions[index]
         partition = self._partitions.get((topic.name, index))
-        if partition is not None:
+        if self._node_id not in record.replicas:
+            self._remove(topic, [index], ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        elif partition is not None:
             partition.apply(record)
-        elif self._node_id in record.replicas:
+            self.on_partition(partition)
+        else:
             self._add_partition(topic, index, record)
 
     def _remove_topic(self, topic: TopicImage) -> None:
         self._topic_names.pop(topic.topic_id, None)
         self.recompressed_topics.discard(topic.name)
+        self._remove(topic, topic.partitions, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    def _remove(self, topic: TopicImage, indexes: Iterable[int], code: ErrorCode) -> None:
+        """Serve these partitions no longer, and delete what there is of them; `code` is told to
+        those who wait."""
         stopped = []
-        for index in topic.partitions:
+        for index in indexes:
             self._making.forget((topic.name, index))
             partition = self._partitions.pop((topic.name, index), None)
             if partition is not None:
                 del self._by_id[topic.topic_id, index]
-                partition.stop(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                partition.stop(code)
+                self.on_partition_gone(partition)
                 stopped.append(index)
-        if not stopped:
-            return
+        if stopped:
+            self._delete_logs(topic.name, stopped)
+
+    def _delete_logs(self, topic: str, indexes: Sequence[int]) -> None:
         try:
-            self._directory.delete_logs(topic.name, stopped, unique_id=random_id(self._random))
+            self._directory.delete_logs(topic, indexes, unique_id=random_id(self._random))
         except OSError as error:
             # A directory that stays as it was: the next start finds it deleted, and finishes.
             self._on_storage_error(error)
             return
         logger.info(
-            "%s was deleted with its %d partitions",
-            topic.name,
-            len(stopped),
-            extra={"topic": topic.name},
+            "%d partitions of %s were deleted here", len(indexes), topic, extra={"topic": topic}
         )
 
     # Making partitions, which costs fsyncs.
