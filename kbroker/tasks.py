@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 LEAST_INTERVAL_MS = 10
@@ -65,3 +68,23 @@ async def every(
             await work()
         except Exception:
             logger.exception("upkeep failed; it is tried again")
+
+
+class StoppedError(Exception):
+    """Somebody asked for a stop before the work was done."""
+
+
+async def before(stopped: asyncio.Event, work: Coroutine[None, None, T]) -> T:
+    """What `work` returns, or StoppedError as soon as `stopped` is set: then it is cancelled."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise StoppedError
+    finally:
+        for each in (working, stopping):
+            each.cancel()
+        # Nobody is left behind: a cancelled one still has its `finally` to do.
+        await asyncio.gather(working, stopping, return_exceptions=True)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kbroker.tasks import TaskSupervisor, every
+from kbroker.tasks import StoppedError, TaskSupervisor, before, every
 from tests.kbroker.broker_harness import MovableLoop
 
 
@@ -69,3 +69,32 @@ def test_work_is_repeated_at_an_interval_that_may_change() -> None:
 
     with asyncio.Runner(loop_factory=MovableLoop) as runner:
         runner.run(scenario())
+
+
+def test_a_stop_does_not_wait_for_what_may_take_for_ever() -> None:
+    async def scenario() -> None:
+        stopped = asyncio.Event()
+        ended: list[str] = []
+
+        async def waiting() -> None:
+            try:
+                await forever()
+            finally:
+                await asyncio.sleep(0)
+                ended.append("waiting")
+
+        asyncio.get_running_loop().call_soon(stopped.set)
+        with pytest.raises(StoppedError):
+            await before(stopped, waiting())
+        assert ended == ["waiting"], "nothing of it goes on"
+
+    asyncio.run(scenario())
+
+
+def test_what_is_done_before_a_stop_is_done() -> None:
+    async def scenario() -> None:
+        assert await before(asyncio.Event(), asyncio.sleep(0, "done")) == "done"
+        with pytest.raises(ZeroDivisionError):
+            await before(asyncio.Event(), failing())
+
+    asyncio.run(scenario())
