@@ -12,5 +12,9 @@
 - `elections.py`        who leads next (pure)
 - `topic_names.py`      what a topic may be called (pure)
 - `topic_ids.py`        Kafka's text form of 16-byte ids (pure)
+- `partition_changes.py` many changes of partitions, written in batches
+- `membership.py`       a broker's lease, registration and admission, for as long as it runs
+- `lease_file.py`       the lease's id, for the next start
+- `controller_duties.py` what the controller does unasked
 - `controller.py`       every change of topics, leaders and producer-id blocks
 """

@@ -1,28 +1,39 @@
 """A broker's way into the cluster: registration, then admission by the controller (rules 6, 11).
 
-Counterparts: `elections.py` (what becomes of each partition), `controller_term.py`.
+Counterparts: `elections.py` (what becomes of each partition), `partition_changes.py` (how that is
+written), `membership.py` (the broker's own side of it).
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from kbroker.cluster.controller_term import BATCH_SIZE, MAX_ATTEMPTS, ControllerTerm
-from kbroker.cluster.elections import Election, plan_restart
+from kbroker.cluster.controller_term import MAX_ATTEMPTS, ControllerTerm
+from kbroker.cluster.elections import plan_restart
 from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import (
     BrokerAdmission,
     BrokerRegistration,
     encode_admission,
-    encode_partition,
     encode_registration,
 )
-from kbroker.cluster.metadata_store import Get, Put, created_at, key_absent, modified_at
+from kbroker.cluster.metadata_store import (
+    Delete,
+    Get,
+    Put,
+    created_at,
+    key_absent,
+    modified_at,
+)
+from kbroker.cluster.partition_changes import (
+    Members,
+    PartitionChange,
+    change_of,
+    each_partition,
+    write_changes,
+)
 from wire.errors import ErrorCode, KafkaError
-
-logger = logging.getLogger(__name__)
 
 TopicPartitionId = tuple[bytes, int]
 IsLossy = Callable[[bytes, int], bool]
@@ -31,7 +42,8 @@ IsLossy = Callable[[bytes, int], bool]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`revision`: the admission's. The partitions are those elected with a possible loss."""
+    """`revision`: the admission's, 0 if there is none yet. The partitions are those elected with
+    a possible loss."""
 
     revision: int
     possible_losses: tuple[TopicPartitionId, ...]
@@ -61,7 +73,9 @@ async def register_broker(
     )
 
 
-async def admit_broker(term: ControllerTerm, broker_id: int, is_lossy: IsLossy) -> Admission:
+async def admit_broker(
+    term: ControllerTerm, broker_id: int, is_lossy: IsLossy | None = None
+) -> Admission:
     """As the controller, let a registered broker in, in this life of it.
 
     First every partition of it is given its state after the restart, with a new leader epoch if
@@ -69,81 +83,95 @@ async def admit_broker(term: ControllerTerm, broker_id: int, is_lossy: IsLossy) 
     partition depends on another. The broker acts on none of it before it is admitted, which is
     the last transaction: so the whole takes effect at once. Stopped half way, it starts over at
     the next life; some epochs were then raised for nothing.
+
+    `is_lossy` None: what the broker's registration says.
+    KafkaError(BROKER_ID_NOT_REGISTERED).
     """
     possible_losses: set[TopicPartitionId] = set()
     for _ in range(MAX_ATTEMPTS):
         image = await term.read_image()
-        broker = image.brokers.get(broker_id)
-        if broker is None:
-            raise KafkaError(
-                ErrorCode.BROKER_ID_NOT_REGISTERED, f"broker {broker_id} is not registered"
-            )
-        if broker.is_admitted:
-            return Admission(image.revision, tuple(sorted(possible_losses)))
-        elections = _plan_elections(image, broker_id, is_lossy)
-        possible_losses |= {each for each, election in elections if election.possible_loss}
-        applied = True
-        for start in range(0, len(elections), BATCH_SIZE):
-            batch = elections[start : start + BATCH_SIZE]
-            applied &= await _apply(term, image, broker_id, broker.broker_epoch, batch)
-        if not applied:
-            continue
-        admission = encode_admission(BrokerAdmission(broker.broker_epoch))
-        result = await term.transact(
-            [created_at(term.keys.broker(broker_id), broker.broker_epoch)],
-            [Put(term.keys.admission(broker_id), admission)],
-        )
-        if result.succeeded:
-            return Admission(result.revision, tuple(sorted(possible_losses)))
+        admission = await admit_seen(term, image, broker_id, is_lossy)
+        possible_losses |= set(admission.possible_losses)
+        if admission.revision:
+            return Admission(admission.revision, tuple(sorted(possible_losses)))
     raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, f"broker {broker_id} could not be admitted")
 
 
-def _plan_elections(
-    image: MetadataImage, broker_id: int, is_lossy: IsLossy
-) -> list[tuple[TopicPartitionId, Election]]:
-    def is_live(broker: int) -> bool:
-        return broker in image.brokers and image.brokers[broker].is_active
-
-    planned = []
-    for topic_id in sorted(image.topics):
-        for partition, record in image.topics[topic_id].partitions.items():
-            if broker_id not in record.replicas:
-                continue
-            lossy = is_lossy(topic_id, partition)
-            election = plan_restart(record, broker_id, lossy=lossy, is_live=is_live)
-            if election is not None:
-                planned.append(((topic_id, partition), election))
-    return planned
-
-
-async def _apply(
+async def admit_seen(
     term: ControllerTerm,
     image: MetadataImage,
     broker_id: int,
-    broker_epoch: int,
-    elections: Sequence[tuple[TopicPartitionId, Election]],
-) -> bool:
-    """False: a partition, or the broker, has changed since it was read."""
-    compares = [created_at(term.keys.broker(broker_id), broker_epoch)]
-    puts = []
-    for (topic_id, partition), election in elections:
-        key = term.keys.partition(topic_id, partition)
-        compares.append(modified_at(key, election.record.mod_revision))
-        puts.append(Put(key, encode_partition(election.record)))
-    result = await term.transact(compares, puts)
-    for (topic_id, partition), election in elections:
-        if result.succeeded and election.possible_loss:
-            logger.warning(
-                "%s-%d: broker %d leads in epoch %d, and may lack acknowledged records",
-                image.topics[topic_id].name,
-                partition,
-                election.record.leader,
-                election.record.leader_epoch,
-                extra={
-                    "topic": image.topics[topic_id].name,
-                    "partition": partition,
-                    "leader": election.record.leader,
-                    "leader_epoch": election.record.leader_epoch,
-                },
-            )
-    return result.succeeded
+    is_lossy: IsLossy | None = None,
+) -> Admission:
+    """The same by an image, which may be behind; revision 0: something has changed since.
+
+    Since the broker registered, no partition has taken it into its ISR or ELR or elected it: that
+    takes an admission of this very registration. So an image that shows the registration shows
+    every partition that the broker must be taken out of, and each of them is compared.
+    """
+    broker = image.brokers.get(broker_id)
+    if broker is None:
+        raise KafkaError(
+            ErrorCode.BROKER_ID_NOT_REGISTERED, f"broker {broker_id} is not registered"
+        )
+    if broker.is_admitted:
+        return Admission(image.revision, ())
+    if is_lossy is None:
+        lossy_topics = frozenset(broker.registration.lossy_topics)
+
+        def is_lossy(topic_id: bytes, partition: int) -> bool:
+            return topic_id in lossy_topics
+
+    keys = term.keys
+    # An admission whose outcome was not known may still arrive: nothing is taken out after it.
+    unchanged = modified_at(keys.admission(broker_id), broker.admission_revision)
+    changes = await _plan_changes(image, broker_id, is_lossy)
+    written = await write_changes(term, changes, [unchanged])
+    losses = tuple(
+        (each.topic_id, each.partition) for each in written.applied if each.possible_loss
+    )
+    if written.refused:
+        return Admission(0, losses)
+    result = await term.transact(
+        [created_at(keys.broker(broker_id), broker.broker_epoch), unchanged],
+        [Put(keys.admission(broker_id), encode_admission(BrokerAdmission(broker.broker_epoch)))],
+    )
+    return Admission(result.revision if result.succeeded else 0, losses)
+
+
+async def unregister_broker(term: ControllerTerm, broker_id: int) -> int:
+    """As the controller, forget a broker that will not come back; returns the revision.
+
+    Its partitions are the duties' to see to, as after any departure, and what was deleted waits for
+    it no more. One that runs all the same has lost its membership, and joins anew.
+    KafkaError(BROKER_ID_NOT_REGISTERED): nobody has ever been admitted under this id.
+    """
+    registration, admission = term.keys.broker(broker_id), term.keys.admission(broker_id)
+    for key in (registration, admission):
+        if await term.store.get(key) is not None:
+            result = await term.transact([], [Delete(registration), Delete(admission)])
+            return result.revision
+    raise KafkaError(
+        ErrorCode.BROKER_ID_NOT_REGISTERED, f"Broker ID {broker_id} is not registered."
+    )
+
+
+async def _plan_changes(
+    image: MetadataImage, broker_id: int, is_lossy: IsLossy
+) -> list[PartitionChange]:
+    """Others run in between: the image may move on meanwhile, the plan is compared anyway."""
+    members = Members(image)
+    changes = []
+    async for topic, partition, record in each_partition(image):
+        if broker_id not in record.replicas:
+            continue
+        election = plan_restart(
+            record,
+            broker_id,
+            lossy=is_lossy(topic.topic_id, partition),
+            is_live=members.is_live,
+            is_leaving=members.is_leaving,
+        )
+        if election is not None:
+            changes.append(change_of(topic, partition, election, members, [broker_id]))
+    return changes

@@ -11,7 +11,13 @@ import asyncio
 import random as random_module
 from collections.abc import Mapping, Sequence
 
-from kbroker.cluster.broker_admission import Admission, IsLossy, admit_broker, register_broker
+from kbroker.cluster.broker_admission import (
+    Admission,
+    IsLossy,
+    admit_broker,
+    register_broker,
+    unregister_broker,
+)
 from kbroker.cluster.config_changes import change_configs, spread_min_isr
 from kbroker.cluster.controller_term import MAX_ATTEMPTS, ControllerTerm
 from kbroker.cluster.keys import Keys
@@ -80,6 +86,19 @@ class Controller:
         """The controller epoch while this broker is the controller as far as it knows; else 0."""
         return self._term.epoch
 
+    @property
+    def store(self) -> MetadataStore:
+        return self._store
+
+    @property
+    def term(self) -> ControllerTerm:
+        """The present term of office, or one without any; not to be kept."""
+        return self._term
+
+    def step_down(self) -> None:
+        """The office is lost, or about to be: what was begun in it fails with NOT_CONTROLLER."""
+        self._term.epoch = 0
+
     # What every broker does
 
     async def create_cluster(
@@ -120,10 +139,17 @@ class Controller:
         return await register_broker(self._term, registration, lease)
 
     async def become_controller(self, *, lease: int = 0) -> bool:
-        """Run for the office; the winner first finishes what its predecessor left half done."""
-        if not await self._term.win(lease):
+        """Run for the office; the winner first finishes what its predecessor left half done.
+
+        Until then it does nothing else as the controller: what is half done would be its own.
+        """
+        if self._term.epoch:
+            return True
+        term = ControllerTerm(self._store, self.keys, self.node_id)
+        if not await term.win(lease):
             return False
-        await finish_interrupted_changes(self._term)
+        await finish_interrupted_changes(term)
+        self._term = term
         return True
 
     async def start_broker(
@@ -160,9 +186,16 @@ class Controller:
 
     # What only the controller does
 
-    async def admit_broker(self, broker_id: int, *, is_lossy: IsLossy) -> Admission:
-        """Let a registered broker in; first its partitions elect (`elections.py`)."""
+    async def admit_broker(self, broker_id: int, *, is_lossy: IsLossy | None = None) -> Admission:
+        """Let a registered broker in; first its partitions elect (`elections.py`).
+
+        `is_lossy` None: what its registration says.
+        """
         return await admit_broker(self._term, broker_id, is_lossy)
+
+    async def unregister_broker(self, broker_id: int) -> int:
+        """Forget a broker for good; returns the revision. KafkaError(BROKER_ID_NOT_REGISTERED)."""
+        return await unregister_broker(self._term, broker_id)
 
     async def create_topics(
         self,

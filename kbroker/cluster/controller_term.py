@@ -43,7 +43,11 @@ MAX_ATTEMPTS = 100
 
 
 class ControllerTerm:
-    """Mutable: `epoch` is 0 until the office is won, and again when it was found lost."""
+    """Mutable: `epoch` is 0 until the office is won, and again, for good, when it was found lost.
+
+    What was begun in one term never goes on in another one: the next controller, even if it is
+    this broker again, has cleared away what it found half done.
+    """
 
     def __init__(self, store: MetadataStore, keys: Keys, node_id: int) -> None:
         self.store = store
@@ -70,10 +74,14 @@ class ControllerTerm:
                 return True
             (holder,) = result.values
             assert holder is not None
-            if holder.create_revision == self.epoch:
-                return True
             if decode_controller(holder.value).broker_id != self.node_id:
                 return False
+            if lease and holder.lease == lease:
+                # An earlier attempt of this very life, whose outcome was not known.
+                self.epoch = holder.create_revision
+                return True
+            if holder.lease:
+                return False  # of an earlier life: it goes when its lease ends
             await self.remove_former_life(holder)
         raise KafkaError(ErrorCode.NOT_CONTROLLER, "the controller's key changes hands too often")
 

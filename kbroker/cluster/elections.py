@@ -1,7 +1,13 @@
 """Who leads a partition next (pure). The rules are numbered as in the replication design.
 
-Nobody outside ISR and ELR is ever elected while one of them has a member: every record below the
-high watermark is on each of those, and perhaps on nobody else.
+Nobody outside ISR and ELR is ever elected while one of them has a member (`clean-election`): every
+record below the high watermark is on each of those, and perhaps on nobody else. The one exception
+is a topic's own wish, `unclean.leader.election.enable`.
+
+Each function is one transition of one partition: the record that follows, a partition epoch
+higher, or None where there is nothing to do. What they may yield is what the controller of
+`simulator/model/controller.py` does (take_out, admit, elect, move_leadership); of several
+candidates these take the first in the order of the replicas.
 """
 
 from __future__ import annotations
@@ -10,6 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kbroker.cluster.metadata_records import NO_LEADER, PartitionRecord
+
+IsLive = Callable[[int], bool]
+"""May this broker lead: is it registered, and admitted as that?"""
+
+
+def is_nobody(broker_id: int) -> bool:
+    """The IsLive of a cluster that has no such brokers."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +35,12 @@ class Election:
 
 
 def plan_restart(
-    record: PartitionRecord, broker_id: int, *, lossy: bool, is_live: Callable[[int], bool]
+    record: PartitionRecord,
+    broker_id: int,
+    *,
+    lossy: bool,
+    is_live: IsLive,
+    is_leaving: IsLive = is_nobody,
 ) -> Election | None:
     """The partition once a broker has come back to life; None: it is not concerned.
 
@@ -32,20 +51,93 @@ def plan_restart(
 
     `lossy`: it may have lost records that were below the high watermark.
     `is_live`: may this other broker lead now? It is not asked about `broker_id`, which may.
+    `is_leaving`: who of those is elected only if nobody else can be.
     """
     if broker_id not in record.replicas:
         return None
     was_member = broker_id in record.isr or broker_id in record.elr
     if not was_member and record.leader != NO_LEADER:
         return None
-    fenced = _fence(record, broker_id, lossy)
-    if fenced.leader != NO_LEADER:
-        return None if fenced == record else Election(_next_partition_epoch(fenced))
 
     def may_lead(broker: int) -> bool:
         return broker == broker_id or is_live(broker)
 
-    elected = _elect(fenced, may_lead)
+    return _settle(record, _fence(record, broker_id, lossy), may_lead, is_leaving)
+
+
+def plan_departure(
+    record: PartitionRecord, broker_id: int, *, is_live: IsLive, is_leaving: IsLive = is_nobody
+) -> Election | None:
+    """The partition once a broker's registration is gone; None: it is not concerned.
+
+    It leaves leadership and ISR, and stays eligible where KIP-966 says so (`elr-kept`): whether
+    it has lost anything, only its next registration can tell. `is_live` is False of it.
+    """
+    assert not is_live(broker_id)
+    if record.leader != broker_id and broker_id not in record.isr:
+        return None
+    return _settle(record, _fence(record, broker_id, lossy=False), is_live, is_leaving)
+
+
+def plan_election(
+    record: PartitionRecord,
+    *,
+    is_live: IsLive,
+    is_leaving: IsLive = is_nobody,
+    is_unclean: bool = False,
+) -> Election | None:
+    """A leader for a partition without one; None: it has one, or nobody can be.
+
+    `is_unclean`: its topic would rather lose records than wait for who has them.
+    """
+    if record.leader != NO_LEADER:
+        return None
+    elected = _elect(record, is_live, is_leaving)
+    if elected is not None or not is_unclean:
+        return elected
+    live = _in_order(record, record.replicas, is_live, is_leaving)
+    if not live:
+        return None
+    return Election(_lead(record, live[0], isr=(live[0],)), possible_loss=True)
+
+
+def plan_drain(
+    record: PartitionRecord, broker_id: int, *, is_staying: IsLive
+) -> PartitionRecord | None:
+    """The partition without a broker that is about to leave in order; None: nothing to do.
+
+    Another member of the ISR leads, as after a preferred election, and the broker leaves the ISR
+    in the same step, so that nobody waits for it; it stays eligible if that leaves too few. Where
+    it is the only member that could lead, it goes on until it is gone.
+    `is_staying`: is the broker live, and not on its way out?
+    """
+    if broker_id not in record.isr:
+        return None
+    others = _in_order(record, record.isr, lambda each: each != broker_id and is_staying(each))
+    if not others:
+        return None
+    led = record.leader == broker_id
+    fenced = _fence(record, broker_id, lossy=False)
+    if led:
+        return _lead(fenced, others[0], isr=fenced.isr)
+    return _next_partition_epoch(fenced) if record.leader != NO_LEADER else None
+
+
+def plan_preferred(record: PartitionRecord, *, is_staying: IsLive) -> PartitionRecord | None:
+    """Led by its first replica again; None: it is, or that replica is not ready to."""
+    preferred = record.replicas[0]
+    if record.leader in (NO_LEADER, preferred) or preferred not in record.isr:
+        return None
+    return _lead(record, preferred, isr=record.isr) if is_staying(preferred) else None
+
+
+def _settle(
+    record: PartitionRecord, fenced: PartitionRecord, may_lead: IsLive, is_leaving: IsLive
+) -> Election | None:
+    """What can be stored once a broker was taken out: with an election if one is due."""
+    if fenced.leader != NO_LEADER:
+        return None if fenced == record else Election(_next_partition_epoch(fenced))
+    elected = _elect(fenced, may_lead, is_leaving)
     if elected is not None:
         return elected
     if fenced == record:
@@ -68,30 +160,38 @@ def _fence(record: PartitionRecord, broker_id: int, lossy: bool) -> PartitionRec
     return replace(record, isr=isr, elr=elr, leader=NO_LEADER, last_known_leader=broker_id)
 
 
-def _elect(record: PartitionRecord, may_lead: Callable[[int], bool]) -> Election | None:
+def _elect(record: PartitionRecord, may_lead: IsLive, is_leaving: IsLive) -> Election | None:
     """From the ISR, else the ELR, else the last known leader; in the order of the replicas."""
-    in_sync = [each for each in record.replicas if each in record.isr and may_lead(each)]
+    in_sync = _in_order(record, record.isr, may_lead, is_leaving)
     if in_sync:
-        return Election(_lead(record, in_sync[0], isr=record.isr, elr=record.elr))
+        return Election(_lead(record, in_sync[0], isr=record.isr))
     if record.isr:
         return None
-    eligible = [each for each in record.replicas if each in record.elr and may_lead(each)]
+    eligible = _in_order(record, record.elr, may_lead, is_leaving)
     if eligible:
-        leader = eligible[0]
-        elr = tuple(each for each in record.elr if each != leader)
-        return Election(_lead(record, leader, isr=(leader,), elr=elr))
+        return Election(_lead(record, eligible[0], isr=(eligible[0],)))
     if record.elr:
         return None
     # Rule 4: nobody is known to have everything. The last leader has the most.
     leader = record.last_known_leader
     if leader not in record.replicas or not may_lead(leader):
         return None
-    return Election(_lead(record, leader, isr=(leader,), elr=()), possible_loss=True)
+    return Election(_lead(record, leader, isr=(leader,)), possible_loss=True)
 
 
-def _lead(
-    record: PartitionRecord, leader: int, *, isr: tuple[int, ...], elr: tuple[int, ...]
-) -> PartitionRecord:
+def _in_order(
+    record: PartitionRecord,
+    pool: tuple[int, ...],
+    may_lead: IsLive,
+    is_leaving: IsLive = is_nobody,
+) -> list[int]:
+    """Who of the pool may lead: who stays first, then in the order of the replicas."""
+    able = [each for each in record.replicas if each in pool and may_lead(each)]
+    return sorted(able, key=is_leaving)
+
+
+def _lead(record: PartitionRecord, leader: int, *, isr: tuple[int, ...]) -> PartitionRecord:
+    elr = tuple(each for each in record.elr if each not in isr)
     if len(isr) >= record.effective_min_isr:
         elr = ()  # the ISR alone decides what is committed from here on
     return _next_partition_epoch(

@@ -51,12 +51,16 @@ class TopicImage:
 
 @dataclass(frozen=True, slots=True)
 class BrokerImage:
-    """A registered broker. Only while `is_admitted` may it lead or join an ISR."""
+    """A registered broker. Only while `is_admitted` may it lead or join an ISR.
+
+    The revisions are those of its two keys; `admission_revision` is 0 without an admission.
+    """
 
     registration: BrokerRegistration
     broker_epoch: int
     admission: BrokerAdmission | None
     mod_revision: int
+    admission_revision: int = 0
 
     @property
     def is_admitted(self) -> bool:
@@ -131,7 +135,7 @@ class MetadataImage:
         # admission before its registration.
         self._topic_records: dict[bytes, tuple[TopicRecord, int]] = {}
         self._partitions: dict[bytes, dict[int, PartitionRecord]] = {}
-        self._admissions: dict[int, BrokerAdmission] = {}
+        self._admissions: dict[int, tuple[BrokerAdmission, int]] = {}
         self._registrations: dict[int, tuple[BrokerRegistration, int, int]] = {}
 
     def topic_by_name(self, name: str) -> TopicImage | None:
@@ -141,6 +145,10 @@ class MetadataImage:
     def partition(self, topic_id: bytes, partition: int) -> PartitionRecord | None:
         topic = self.topics.get(topic_id)
         return None if topic is None else topic.partitions.get(partition)
+
+    def is_known(self, broker_id: int) -> bool:
+        """Whether it is registered, or was admitted and has not been unregistered since."""
+        return broker_id in self.brokers or broker_id in self._admissions
 
     def apply(self, batch: WatchBatch) -> MetadataDelta:
         """Take over the events of whole revisions. ValueError: a value that cannot be read."""
@@ -219,7 +227,7 @@ class MetadataImage:
     def _take_broker(self, key: ParsedKey, kv: KeyValue) -> None:
         if key.kind is KeyKind.ADMISSION:
             if kv.version > 0:
-                self._admissions[key.broker_id] = decode_admission(kv.value)
+                self._admissions[key.broker_id] = decode_admission(kv.value), kv.mod_revision
             else:
                 self._admissions.pop(key.broker_id, None)
         elif kv.version > 0:
@@ -282,8 +290,10 @@ class MetadataImage:
             self.brokers.pop(broker_id, None)
             return
         registration, broker_epoch, mod_revision = self._registrations[broker_id]
-        admission = self._admissions.get(broker_id)
-        self.brokers[broker_id] = BrokerImage(registration, broker_epoch, admission, mod_revision)
+        admission, admission_revision = self._admissions.get(broker_id, (None, 0))
+        self.brokers[broker_id] = BrokerImage(
+            registration, broker_epoch, admission, mod_revision, admission_revision
+        )
 
 
 def _take_config(configs: dict[str, Mapping[str, str]], key: ParsedKey, kv: KeyValue) -> None:

@@ -47,14 +47,22 @@ class ListenerRecord:
 
 @dataclass(frozen=True, slots=True)
 class BrokerRegistration:
-    """A broker that runs. `clean`: its last life ended with a clean shutdown (KIP-966)."""
+    """A broker that runs. `clean`: its last life ended with a clean shutdown (KIP-966).
+
+    `lossy_topics`: ids of the topics of which the stop before this start may have cost it records
+    that it had acknowledged (rule 6); they stand here until it has been admitted once.
+    `leaving`: it asks to be drained. The broker writes that over its own registration, which keeps
+    its create_revision, and with it the broker epoch; a decision of it is the controller's alone.
+    """
 
     broker_id: int
-    incarnation: bytes  # 16 bytes, new at every start
+    incarnation: bytes  # 16 bytes, new at every start, and whenever it registers anew
     log_directories: tuple[bytes, ...] = ()  # the directories' 16-byte ids
     listeners: tuple[ListenerRecord, ...] = ()
     rack: str | None = None
     clean: bool = True
+    lossy_topics: tuple[bytes, ...] = ()
+    leaving: bool = False
 
 
 class AdmissionState(Enum):
@@ -164,8 +172,15 @@ def decode_cluster(value: bytes) -> ClusterRecord:
 
 
 def encode_registration(record: BrokerRegistration) -> bytes:
+    """What says nothing is left out: a broker alone writes what it has always written."""
+    rare: dict[str, object] = {}
+    if record.lossy_topics:
+        rare["lossy_topics"] = [topic_id_text(each) for each in record.lossy_topics]
+    if record.leaving:
+        rare["leaving"] = True
     return _encode(
         {
+            **rare,
             "broker_id": record.broker_id,
             "incarnation": topic_id_text(record.incarnation),
             "log_directories": [topic_id_text(each) for each in record.log_directories],
@@ -196,6 +211,10 @@ def decode_registration(value: bytes) -> BrokerRegistration:
             listeners=tuple(_listener(_object(each)) for each in _list(d["listeners"])),
             rack=None if d["rack"] is None else _text(d["rack"]),
             clean=d["clean"] is True,
+            lossy_topics=tuple(
+                parse_topic_id(_text(each)) for each in _list(d.get("lossy_topics", []))
+            ),
+            leaving=d.get("leaving") is True,
         ),
     )
 

@@ -72,13 +72,26 @@ async def delete_topic(term: ControllerTerm, topic_id: bytes) -> int:
 
 async def confirm_deletion(term: ControllerTerm, topic_id: bytes, broker_id: int) -> None:
     """The broker has no files of the deleted topic any more. Any broker may say it of itself."""
+    await _wait_no_more(term, topic_id, lambda each: each == broker_id)
+
+
+async def forget_unregistered(
+    term: ControllerTerm, topic_id: bytes, is_known: Callable[[int], bool]
+) -> None:
+    """As the controller, wait no more for brokers that were unregistered to confirm a deletion."""
+    await _wait_no_more(term, topic_id, lambda each: not is_known(each))
+
+
+async def _wait_no_more(
+    term: ControllerTerm, topic_id: bytes, is_done: Callable[[int], bool]
+) -> None:
     key = term.keys.deleted_topic(topic_id)
     for _ in range(MAX_ATTEMPTS):
         kv = await term.store.get(key)
         if kv is None:
             return
         deleted = decode_deleted_topic(kv.value)
-        left = tuple(each for each in deleted.replicas if each != broker_id)
+        left = tuple(each for each in deleted.replicas if not is_done(each))
         if left == deleted.replicas:
             return
         operation: Operation = Delete(key)

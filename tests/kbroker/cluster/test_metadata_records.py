@@ -35,6 +35,7 @@ EXAMPLES = [
         ),
     ),
     ("registration", BrokerRegistration(0, ID)),
+    ("registration", BrokerRegistration(0, ID, lossy_topics=(ID, bytes(16)), leaving=True)),
     ("admission", BrokerAdmission(17, AdmissionState.DRAINING)),
     ("controller", ControllerRecord(3)),
     ("topic_name", TopicNameRecord(ID, "a.b")),
@@ -63,6 +64,11 @@ def test_values_that_make_no_sense_are_one_kind_of_error(kind: str, record: obje
     for bad in (b"", b"[]", b"{}", b"\xff", encode(record)[:-1], b"[" * 3000):
         with pytest.raises(ValueError):  # the kind is the point
             decode(bad)
+
+
+def test_a_registration_without_anything_rare_is_what_an_older_broker_writes() -> None:
+    document = json.loads(records.encode_registration(BrokerRegistration(0, ID)))
+    assert not {"lossy_topics", "leaving"} & document.keys()
 
 
 brokers = st.lists(st.integers(0, 9), max_size=4).map(tuple)

@@ -1,0 +1,202 @@
+"""Joining, staying, losing, leaving: a broker's membership in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kbroker.cluster.membership import MembershipState
+from kbroker.cluster.metadata_store import Delete
+from kbroker.cluster.topic_creation import NewTopic
+from tests.kbroker.cluster.cluster_harness import (
+    KEYS,
+    TTL_MS,
+    Cluster,
+    pass_time,
+    run,
+    until,
+)
+from tests.kbroker.cluster.controller_harness import create
+from wire.errors import ErrorCode, KafkaError
+
+
+def test_the_first_broker_is_controller_and_admits_itself_and_the_others() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        image = await cluster.read()
+        assert image.controller_id == 0
+        assert [image.brokers[each].is_active for each in (0, 1, 2)] == [True] * 3
+        assert [each.membership.state for each in nodes] == [MembershipState.FRESH] * 3
+        assert nodes[2].membership.broker_epoch == image.brokers[2].broker_epoch
+        await pass_time(60)  # ten leases later
+        assert [each.events for each in nodes] == [[], [], []]
+
+    run(scenario)
+
+
+def test_a_broker_that_starts_again_ends_its_old_lease_and_does_not_wait() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.start(0, 1)
+        former = cluster.nodes[1].membership.broker_epoch
+        await cluster.nodes[1].kill()
+        before = asyncio.get_running_loop().time()
+        await cluster.start(1)
+        assert asyncio.get_running_loop().time() - before < 1
+        assert cluster.nodes[1].membership.broker_epoch > former
+
+    run(scenario)
+
+
+def test_without_the_file_the_lease_is_waited_for() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.start(0, 1)
+        await cluster.nodes[1].kill()
+        del cluster.disks[1]
+        before = asyncio.get_running_loop().time()
+        await cluster.start(1)
+        assert TTL_MS / 1000 / 2 < asyncio.get_running_loop().time() - before < 3 * TTL_MS / 1000
+
+    run(scenario)
+
+
+def test_another_broker_with_the_id_is_refused_in_one_line_and_harms_nobody() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        (first,) = await cluster.start(0)
+        del cluster.disks[0]
+        second = cluster.make(0)
+        with pytest.raises(KafkaError, match=r"another broker runs with node\.id 0") as caught:
+            await second.start()
+        assert caught.value.code is ErrorCode.DUPLICATE_BROKER_REGISTRATION
+        await second.kill()
+        await second.membership.leave()
+        assert first.events == []
+        assert first.membership.state is MembershipState.FRESH
+        await first.kill()
+
+    run(scenario)
+
+
+def test_a_store_out_of_reach_is_no_loss_until_it_answers() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        nodes[1].client.is_cut = True
+        await pass_time(TTL_MS / 1000 * 0.9)
+        assert nodes[1].membership.state is MembershipState.SUSPECT
+        nodes[1].client.is_cut = False
+        await pass_time(0.6)
+        assert nodes[1].membership.state is MembershipState.FRESH
+        assert nodes[1].events == []
+
+    run(scenario)
+
+
+def test_a_lease_that_ended_is_lost_and_the_broker_joins_anew() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        former = nodes[1].membership.broker_epoch
+        nodes[1].client.is_cut = True
+        await pass_time(2 * TTL_MS / 1000)
+        nodes[1].client.is_cut = False
+        await pass_time(1)
+        assert nodes[1].events == ["lost", "joined"]
+        image = await cluster.read()
+        assert nodes[1].membership.broker_epoch == image.brokers[1].broker_epoch > former
+        assert image.brokers[1].is_active
+
+    run(scenario)
+
+
+def test_the_controller_that_loses_its_lease_is_replaced() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        nodes[0].client.is_cut = True
+
+        async def replaced() -> bool:
+            return (await cluster.read()).controller_id == 1
+
+        await until(replaced)
+        nodes[0].client.is_cut = False
+        await pass_time(2)
+        assert nodes[0].events == ["lost", "joined"]
+        assert (nodes[0].controller.epoch, nodes[1].controller.epoch > 0) == (0, True)
+
+    run(scenario)
+
+
+def test_a_registration_that_somebody_deletes_is_lost_at_once() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        await cluster.store.transact([], [Delete(KEYS.broker(1))])
+        await pass_time(0.5)
+        assert nodes[1].events == ["lost", "joined"]
+
+    run(scenario)
+
+
+def test_a_registration_whose_answer_was_lost_is_made_anew() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.start(0)
+        node = cluster.make(1)
+        node.client.lose_next = 1
+        await node.start()
+        image = await cluster.read()
+        assert image.brokers[1].broker_epoch == node.membership.broker_epoch
+        assert image.brokers[1].is_active
+        assert node.events == []
+
+    run(scenario)
+
+
+def test_an_office_whose_answer_was_lost_is_taken_all_the_same() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        node = cluster.make(0)
+        task = asyncio.get_running_loop().create_task(node.start())
+        while node.client.transactions < 1:
+            await pass_time(0.001)
+        node.client.lose_next = 1
+        await task
+        assert node.controller.epoch == (await cluster.read()).controller_epoch
+
+    run(scenario)
+
+
+def test_a_loss_is_told_until_an_admission_has_taken_note() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        topic = await create(nodes[0].controller, NewTopic("t"))
+        await nodes[2].settled()
+        await nodes[2].kill()
+        node = cluster.make(2)
+        node.lossy = {topic.topic_id}
+        await node.start()
+        image = await cluster.read()
+        assert image.brokers[2].registration.lossy_topics == (topic.topic_id,)
+        node.membership.lost("as if")
+        await pass_time(1)
+        assert node.events == ["lost", "joined"]
+        assert (await cluster.read()).brokers[2].registration.lossy_topics == ()
+
+    run(scenario)
+
+
+def test_a_drained_broker_leads_nothing_when_it_leaves() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        await create(nodes[0].controller, NewTopic("t", partition_count=200))
+        await nodes[0].settled()
+        assert await nodes[0].membership.drain(30)
+        for record in await cluster.records():
+            assert record.leader in (1, 2)
+            assert record.isr == tuple(each for each in record.replicas if each != 0)
+        epochs = [record.leader_epoch for record in await cluster.records()]
+        await nodes[0].kill()
+        await nodes[0].membership.leave()
+        await pass_time(1)
+        image = await cluster.read()
+        assert (sorted(image.brokers), image.controller_id) == ([1, 2], 1)
+        assert [record.leader_epoch for record in await cluster.records()] == epochs
+        await cluster.start(0)
+        assert (await cluster.read()).brokers[0].is_active
+
+    run(scenario)
