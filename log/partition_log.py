@@ -180,8 +180,7 @@ class PartitionLog:
                 internal=internal,
                 prepared=prepared,
             )
-        base_offset = self.log_end_offset
-        update = None
+        base_offset, update = self.log_end_offset, None
         if header.producer_id >= 0:
             if not internal:
                 duplicate = self.producer_state.find_duplicate(header)
@@ -305,10 +304,14 @@ class PartitionLog:
         self.leader_epochs.assign(epoch, start)
         self._leader_epoch = epoch
 
+    def forget_empty_epochs(self) -> None:
+        """Epochs in which nothing was written are not this log's, once somebody else's is taken."""
+        self.leader_epochs.truncate_from_end(self.log_end_offset)
+        self._leader_epoch = self.leader_epochs.latest_epoch
+
     def prepare_flush(self) -> FlushTicket | None:
         """What makes everything up to the log end durable, None if all is. Files are retained."""
-        end_offset = self.log_end_offset
-        flushing = self.flushing
+        end_offset, flushing = self.log_end_offset, self.flushing
         if flushing.recovery_point >= end_offset or flushing.failed is not None:
             return None
         active = self.segments.active
@@ -338,9 +341,7 @@ class PartitionLog:
         """
         self._writer.check()
         if offset >= self.log_end_offset:
-            # The newest epoch may have started here without a record.
-            self.leader_epochs.truncate_from_end(offset)
-            self._leader_epoch = self.leader_epochs.latest_epoch
+            self.forget_empty_epochs()
             return
         if offset < self.segments.first.base_offset:
             self.truncate_fully_and_start_at(offset)

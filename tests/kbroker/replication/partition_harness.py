@@ -20,12 +20,18 @@ TWO = PartitionRecord(replicas=(NODE, 2), leader=NODE, leader_epoch=0, isr=(NODE
 
 def elsewhere(record: PartitionRecord) -> PartitionRecord:
     """The next epoch, led by another broker."""
-    return dataclasses.replace(record, leader=2, leader_epoch=record.leader_epoch + 1)
+    return changed(record, leader=2, leader_epoch=record.leader_epoch + 1)
 
 
 def next_epoch(record: PartitionRecord) -> PartitionRecord:
     """The next epoch, led by this broker."""
-    return dataclasses.replace(record, leader=NODE, leader_epoch=record.leader_epoch + 1)
+    return changed(record, leader=NODE, leader_epoch=record.leader_epoch + 1)
+
+
+def changed(record: PartitionRecord, **fields: object) -> PartitionRecord:
+    """The next record, as whoever changes one stores it."""
+    epoch = record.partition_epoch + 1
+    return dataclasses.replace(record, **{"partition_epoch": epoch, **fields})
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from tests.kbroker.replication.partition_harness import (
     NODE,
     TWO,
     Stage,
+    changed,
     elsewhere,
     next_epoch,
 )
@@ -228,10 +229,15 @@ def test_a_new_leader_notes_where_its_epoch_starts_with_nothing_appended() -> No
     assert stage.partition.leader_epoch == 2
 
 
-def test_a_leader_epoch_never_falls() -> None:
-    stage = Stage(record=dataclasses.replace(ALONE, leader_epoch=4))
+def test_an_older_record_is_no_news() -> None:
+    """Rule newer-record-only: a watch and an answer may come in any order."""
+    stage = Stage(record=dataclasses.replace(ALONE, leader_epoch=4, partition_epoch=7))
+    for old in (ALONE, elsewhere(ALONE), changed(ALONE, leader_epoch=9, partition_epoch=7)):
+        stage.partition.apply(old)
+        assert stage.partition.leader_epoch == 4
+        assert stage.partition.is_leader
     with pytest.raises(AssertionError):
-        stage.apply(ALONE)
+        stage.apply(changed(ALONE, leader_epoch=3, partition_epoch=8))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +277,7 @@ def test_the_high_watermark_waits_for_every_replica_in_sync() -> None:
     stage.flush()
     assert wait.code is None
     assert stage.partition.high_watermark == 0
-    stage.apply(dataclasses.replace(stage.record, isr=(NODE,)))
+    stage.apply(changed(stage.record, isr=(NODE,)))
     assert wait.code == ErrorCode.NONE, "the other left the set: recomputed at once"
     assert stage.partition.high_watermark == 1
 

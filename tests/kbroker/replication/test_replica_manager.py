@@ -30,7 +30,7 @@ FIRST_ID, SECOND_ID = b"1" * 16, b"2" * 16
 def topic(
     name: str = "t", topic_id: bytes = FIRST_ID, *, count: int = 1, epoch: int = 0, **configs: str
 ) -> TopicImage:
-    record = PartitionRecord(replicas=(NODE,), leader=NODE, leader_epoch=epoch, isr=(NODE,))
+    record = PartitionRecord((NODE,), NODE, epoch, isr=(NODE,), partition_epoch=epoch)
     return TopicImage(
         topic_id=topic_id,
         name=name,
