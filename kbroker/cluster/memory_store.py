@@ -110,6 +110,7 @@ class MemoryStore:
         contents: RevisionedMap | None = None,
         journal: Journal | None = None,
     ) -> None:
+        self.is_shared = False
         self._random = random
         self._map = contents or RevisionedMap()
         self._journal = journal

@@ -45,6 +45,10 @@ class StoreFullError(StoreUnavailableError):
     """Nothing was changed: its disk is full."""
 
 
+class StoreRefusedError(StoreUnavailableError):
+    """Nothing was changed, and asking again will not help: credentials, version, certificate."""
+
+
 class OutcomeUnknownError(MetadataStoreError):
     """The transaction may or may not have taken effect, now or later: re-read, then decide."""
 
@@ -232,6 +236,8 @@ class MetadataStore(Protocol):
 
     on_broken: Callable[[MetadataStoreError], None]
     on_full: Callable[[], Callable[[], None] | None]
+    is_shared: bool
+    """Whether other processes use it too. One that is not lives and dies with this process."""
 
     async def get(self, key: str) -> KeyValue | None: ...
 

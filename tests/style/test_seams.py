@@ -33,7 +33,7 @@ IMPORTS = {
     "subprocess": set(),
     # In the loop for the names of constants that getaddrinfo answers with.
     "socket": {"kbroker/cli/health.py", "simulator/loop.py"},
-    "ssl": set(),
+    "ssl": {"kbroker/cluster/etcd_gateway.py", "kbroker/cluster/etcd_http.py"},
     "sqlite3": {"kbroker/cluster/sqlite.py"},
     "fcntl": {"log/file_system.py"},
     "resource": {"kbroker/dependencies.py"},

@@ -1,12 +1,13 @@
 """Every backend of the metadata store against one plain model of etcd's semantics.
 
-A backend joins by adding its factory to BACKENDS. The model keeps a full copy of the keys for
+A backend joins by adding its factory to the fixture. The model keeps a full copy of the keys for
 every revision: nothing to be clever, and so nothing to be wrong, about.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,14 +45,19 @@ from kbroker.cluster.metadata_store import (
 )
 from kbroker.cluster.sqlite import open_sqlite_store
 from simulator.shared_store import Link, SharedStore
+from tests.kbroker.cluster.etcd_backend import EtcdBackend
+from tests.kbroker.cluster.etcd_process import EtcdCluster
 
 LONG_TTL_MS = 3_600_000
+ETCD_EXAMPLES = int(os.environ.get("KBROKER_TEST_ETCD_EXAMPLES", "10"))
+"""A watch from a past revision takes etcd a tenth of a second."""
 
 
 class MemoryBackend:
     """Has no life beyond the process: a restart is not its business."""
 
     can_restart = False
+    keeps_leases = False
 
     def __init__(self, directory: str) -> None:
         self._random = random.Random(1)
@@ -62,6 +68,7 @@ class MemoryBackend:
 
 class SqliteBackend:
     can_restart = True
+    keeps_leases = False
 
     def __init__(self, directory: str) -> None:
         self._path = f"{directory}/metadata.db"
@@ -75,6 +82,7 @@ class SimulatedBackend:
     """The shared store of simulated clusters, without delays and faults."""
 
     can_restart = False
+    keeps_leases = False
 
     def __init__(self, directory: str) -> None:
         self._random = random.Random(1)
@@ -84,10 +92,21 @@ class SimulatedBackend:
         return SharedStore(self._random).client("tester", at_once)
 
 
-Backend = MemoryBackend | SqliteBackend | SimulatedBackend
-BACKENDS: list[type[Backend]] = [MemoryBackend, SqliteBackend, SimulatedBackend]
+Backend = MemoryBackend | SqliteBackend | SimulatedBackend | EtcdBackend
+MakeBackend = Callable[[str], Backend]
+LOCAL = [MemoryBackend, SqliteBackend, SimulatedBackend]
 
-every_backend = pytest.mark.parametrize("backend", BACKENDS)
+
+@pytest.fixture(scope="module", params=[*LOCAL, EtcdBackend])
+def backend(request: pytest.FixtureRequest) -> MakeBackend:
+    if request.param is EtcdBackend:
+        return request.getfixturevalue("etcd_backend")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def etcd_backend(etcd: EtcdCluster) -> MakeBackend:
+    return lambda directory: EtcdBackend(etcd.endpoints)
 
 
 # The model
@@ -336,7 +355,8 @@ class Run:
                 if self.backend.can_restart:
                     await self.store.close()
                     self.store = self.backend.open()
-                    self.model.drop_all_leases()
+                    if not self.backend.keeps_leases:
+                        self.model.drop_all_leases()
         await self.compare()
 
     def bind(self, operations: list[object]) -> list[Operation]:
@@ -411,12 +431,8 @@ class Run:
             assert await self.store.get(key) == self.model.now.get(key)
 
 
-@every_backend
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
-@given(program=st.lists(steps, max_size=25))
-@example(
+many_programs = given(program=st.lists(steps, max_size=25))
+typical = example(
     program=[
         Transact([], [Put("a/1", b"x"), Put("a/2", b"x")], []),
         Transact([], [Delete("a/1")], []),
@@ -429,9 +445,9 @@ class Run:
         ReadAt("a/", 0),
     ]
 )
-def test_random_programs_agree_with_the_model(
-    backend: type[Backend], program: list[object]
-) -> None:
+
+
+def check_program(backend: MakeBackend, program: list[object]) -> None:
     async def main(directory: str) -> None:
         run = Run(backend(directory))
         try:
@@ -444,11 +460,30 @@ def test_random_programs_agree_with_the_model(
         asyncio.run(main(directory))
 
 
+@pytest.mark.parametrize("local", LOCAL)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@many_programs
+@typical
+def test_random_programs_agree_with_the_model(local: MakeBackend, program: list[object]) -> None:
+    check_program(local, program)
+
+
+@settings(
+    max_examples=ETCD_EXAMPLES, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+@many_programs
+@typical
+def test_random_programs_on_etcd_agree_with_the_model(
+    etcd_backend: MakeBackend, program: list[object]
+) -> None:
+    check_program(etcd_backend, program)
+
+
 # Scenarios that a program of steps does not reach: several things at once
 
 
 def run(
-    backend: type[Backend], tmp_path: object, scenario: Callable[[MetadataStore], Awaitable[None]]
+    backend: MakeBackend, tmp_path: object, scenario: Callable[[MetadataStore], Awaitable[None]]
 ) -> None:
     async def main() -> None:
         store = backend(str(tmp_path)).open()
@@ -460,8 +495,7 @@ def run(
     asyncio.run(main())
 
 
-@every_backend
-def test_of_many_racing_creators_one_wins(backend: type[Backend], tmp_path: object) -> None:
+def test_of_many_racing_creators_one_wins(backend: MakeBackend, tmp_path: object) -> None:
     async def scenario(store: MetadataStore) -> None:
         results = await asyncio.gather(
             *(
@@ -477,9 +511,8 @@ def test_of_many_racing_creators_one_wins(backend: type[Backend], tmp_path: obje
     run(backend, tmp_path, scenario)
 
 
-@every_backend
 def test_racing_increments_by_compare_and_swap_lose_none(
-    backend: type[Backend], tmp_path: object
+    backend: MakeBackend, tmp_path: object
 ) -> None:
     async def increment(store: MetadataStore) -> None:
         while True:
@@ -500,9 +533,8 @@ def test_racing_increments_by_compare_and_swap_lose_none(
     run(backend, tmp_path, scenario)
 
 
-@every_backend
 def test_a_parked_watch_is_told_of_later_changes_and_of_its_end(
-    backend: type[Backend], tmp_path: object
+    backend: MakeBackend, tmp_path: object
 ) -> None:
     async def scenario(store: MetadataStore) -> None:
         seen: list[Event] = []
@@ -526,9 +558,8 @@ def test_a_parked_watch_is_told_of_later_changes_and_of_its_end(
     run(backend, tmp_path, scenario)
 
 
-@every_backend
 def test_a_watch_parked_before_a_compaction_goes_on_after_it(
-    backend: type[Backend], tmp_path: object
+    backend: MakeBackend, tmp_path: object
 ) -> None:
     async def scenario(store: MetadataStore) -> None:
         async with aclosing(store.watch("", 2)) as watch:
@@ -542,12 +573,11 @@ def test_a_watch_parked_before_a_compaction_goes_on_after_it(
     run(backend, tmp_path, scenario)
 
 
-@every_backend
-def test_a_watch_from_the_future_waits_for_it(backend: type[Backend], tmp_path: object) -> None:
+def test_a_watch_from_the_future_waits_for_it(backend: MakeBackend, tmp_path: object) -> None:
     async def scenario(store: MetadataStore) -> None:
         async with aclosing(store.watch("", 4)) as watch:
             parked = asyncio.ensure_future(anext(watch))
-            for n in range(4):
+            for n in range(3):
                 await store.transact([], [Put("a", str(n).encode())])
             batch = await parked
             assert [each.kv.value for each in batch.events] == [b"2"]
@@ -556,9 +586,8 @@ def test_a_watch_from_the_future_waits_for_it(backend: type[Backend], tmp_path: 
     run(backend, tmp_path, scenario)
 
 
-@every_backend
 def test_compares_on_keys_created_deleted_and_created_again(
-    backend: type[Backend], tmp_path: object
+    backend: MakeBackend, tmp_path: object
 ) -> None:
     async def scenario(store: MetadataStore) -> None:
         first = (await store.transact([key_absent("k")], [Put("k", b"")])).revision
@@ -571,9 +600,8 @@ def test_compares_on_keys_created_deleted_and_created_again(
     run(backend, tmp_path, scenario)
 
 
-@every_backend
 def test_a_key_leaves_its_lease_when_it_is_put_without(
-    backend: type[Backend], tmp_path: object
+    backend: MakeBackend, tmp_path: object
 ) -> None:
     async def scenario(store: MetadataStore) -> None:
         lease = await store.lease_grant(LONG_TTL_MS)
@@ -589,8 +617,7 @@ def test_a_key_leaves_its_lease_when_it_is_put_without(
     run(backend, tmp_path, scenario)
 
 
-@every_backend
-def test_a_closed_store_refuses_everything(backend: type[Backend], tmp_path: object) -> None:
+def test_a_closed_store_refuses_everything(backend: MakeBackend, tmp_path: object) -> None:
     async def scenario(store: MetadataStore) -> None:
         await store.close()
         with pytest.raises(StoreUnavailableError):
@@ -601,7 +628,6 @@ def test_a_closed_store_refuses_everything(backend: type[Backend], tmp_path: obj
     run(backend, tmp_path, scenario)
 
 
-@every_backend
 @pytest.mark.parametrize(
     "operations",
     [
@@ -613,7 +639,7 @@ def test_a_closed_store_refuses_everything(backend: type[Backend], tmp_path: obj
     ids=["two puts", "put and delete", "put and prefix", "129 operations"],
 )
 def test_what_etcd_would_refuse_is_refused_everywhere(
-    backend: type[Backend], tmp_path: object, operations: list[Operation]
+    backend: MakeBackend, tmp_path: object, operations: list[Operation]
 ) -> None:
     async def scenario(store: MetadataStore) -> None:
         with pytest.raises(AssertionError):
