@@ -59,6 +59,11 @@ class AnswerFrames:
         """Where the socket is to write next; never empty."""
         return (self._view if self._large is None else self._large)[self._filled :]
 
+    @property
+    def is_amid_one(self) -> bool:
+        """Whether a frame has begun to arrive."""
+        return self._large is not None or self._filled > 0
+
     def received(self, count: int) -> list[memoryview]:
         """`count` bytes were written to `buffer()`: the frames that are whole now, without their
         lengths. WireError at a length that no answer has."""
@@ -124,6 +129,11 @@ class BrokerClient(asyncio.BufferedProtocol):
     @property
     def in_flight(self) -> int:
         return len(self._waiting)
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether an answer has begun to arrive."""
+        return self._frames.is_amid_one
 
     def send(
         self,

@@ -17,6 +17,8 @@ from kbroker.flusher import FlushScheduler
 from kbroker.producer_ids import ProducerIds
 from kbroker.replication.fetch_session import FetchSessions
 from kbroker.replication.replica_manager import ReplicaManager
+from kbroker.replication.replica_reading import FollowerNotes
+from kbroker.topic_lookup import TopicLookup
 from kbroker.topics import Topics
 from kbroker.watch import Deadlines
 
@@ -51,6 +53,12 @@ class Services:
     group_coordinator: GroupCoordinator
     advertised_apis: Sequence[tuple[int, range]]
     storage_failed: Callable[[OSError], None]
+    topic_lookup: TopicLookup | None = None
+    """Where other brokers make topics too."""
+
+    internal_listener: str | None = None
+    """The name of the listener that brokers alone use; None: nobody is a follower here."""
+    isr_changes: FollowerNotes | None = None
 
     @property
     def config(self) -> BrokerConfig:

@@ -15,6 +15,7 @@ INVALID_SESSION_ID = 0
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1
 MAX_EPOCH = 2**31 - 1
+MAX_OFFSET = 2**63 - 1
 
 IDLE_BEFORE_EVICTION_MS = 120_000
 """A full cache makes room by dropping a session not used for so long, as Kafka does."""
@@ -33,8 +34,10 @@ class FetchPartition:
     __slots__ = (
         "current_leader_epoch",
         "fetch_offset",
+        "high_watermark",
         "index",
         "last_fetched_epoch",
+        "log_start_offset",
         "max_bytes",
         "sent_high_watermark",
         "sent_log_start_offset",
@@ -52,6 +55,8 @@ class FetchPartition:
         max_bytes: int,
         current_leader_epoch: int,
         last_fetched_epoch: int,
+        log_start_offset: int = -1,
+        high_watermark: int = MAX_OFFSET,
     ) -> None:
         self.topic = topic  # None: only the id is known, and no such topic exists now
         self.topic_id = topic_id
@@ -60,6 +65,8 @@ class FetchPartition:
         self.max_bytes = max_bytes
         self.current_leader_epoch = current_leader_epoch
         self.last_fetched_epoch = last_fetched_epoch
+        self.log_start_offset = log_start_offset  # a follower's own
+        self.high_watermark = high_watermark  # as a follower knows it (KIP-1166)
         self.sent_high_watermark = -1
         self.sent_log_start_offset = -1
 
@@ -69,6 +76,13 @@ class FetchPartition:
         self.max_bytes = asked.max_bytes
         self.current_leader_epoch = asked.current_leader_epoch
         self.last_fetched_epoch = asked.last_fetched_epoch
+        self.log_start_offset = asked.log_start_offset
+        self.high_watermark = asked.high_watermark
+
+    @property
+    def known_high_watermark(self) -> int:
+        """Above this a follower is told at once, so that its watermark does not wait for data."""
+        return max(self.high_watermark, self.sent_high_watermark)
 
     def has_news(
         self, *, high_watermark: int, log_start_offset: int, size: int, error_code: int

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 
 from kbroker.replication.fetch_session import INITIAL_EPOCH, INVALID_SESSION_ID, MAX_EPOCH
 from wire.errors import ErrorCode
+from wire.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchTopic,
+    ForgottenTopic,
+    ReplicaState,
+)
 
 PartitionKey = tuple[bytes, int]
 """(topic id, partition index)."""
@@ -121,3 +128,47 @@ class FetcherSession:
     def lost(self) -> None:
         """It is not known what the leader knows: everything is told anew, in a new session."""
         self._epoch = INITIAL_EPOCH
+
+
+def fetch_request(
+    asked: SessionRequest,
+    *,
+    replica_id: int,
+    broker_epoch: int,
+    max_wait_ms: int,
+    min_bytes: int,
+    max_bytes: int,
+    partition_max_bytes: int,
+) -> FetchRequest:
+    """The Fetch of a follower, by topic ids (version 17 and up)."""
+    topics: dict[bytes, FetchTopic] = {}
+    for (topic_id, index), position in asked.partitions:
+        topic = topics.get(topic_id)
+        if topic is None:
+            topic = topics[topic_id] = FetchTopic(topic_id=topic_id, partitions=[])
+        topic.partitions.append(
+            FetchPartition(
+                partition=index,
+                current_leader_epoch=position.leader_epoch,
+                fetch_offset=position.fetch_offset,
+                last_fetched_epoch=position.last_fetched_epoch,
+                log_start_offset=position.log_start_offset,
+                partition_max_bytes=partition_max_bytes,
+                high_watermark=position.high_watermark,
+            )
+        )
+    forgotten: dict[bytes, ForgottenTopic] = {}
+    for topic_id, index in asked.forgotten:
+        if topic_id not in forgotten:
+            forgotten[topic_id] = ForgottenTopic(topic_id=topic_id, partitions=[])
+        forgotten[topic_id].partitions.append(index)
+    return FetchRequest(
+        replica_state=ReplicaState(replica_id=replica_id, replica_epoch=broker_epoch),
+        max_wait_ms=max_wait_ms,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        session_id=asked.session_id,
+        session_epoch=asked.epoch,
+        topics=list(topics.values()),
+        forgotten_topics_data=list(forgotten.values()),
+    )
