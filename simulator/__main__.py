@@ -32,6 +32,7 @@ INTERRUPTED = 130
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--seed", type=int, help="Run this one, and tell all of it.")
 @click.option("--seeds", metavar="A..B", help="Run all from A up to B (without B).")
+@click.option("--cluster", "is_cluster", is_flag=True, help="Of three to five brokers each.")
 @click.option("--corpus", "with_corpus", is_flag=True, help="Run those that found something once.")
 @click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="Set an option.")
 @click.option(
@@ -55,6 +56,7 @@ def main(
     context: click.Context,
     seed: int | None,
     seeds: str | None,
+    is_cluster: bool,
     with_corpus: bool,
     settings: tuple[str, ...],
     without: tuple[str, ...],
@@ -75,7 +77,7 @@ def main(
     parts = frozenset(without)
     try:
         if seed is not None and not (seeds or with_corpus):
-            plan = Plan.draw(seed, changes, parts)
+            plan = Plan.draw(seed, changes, parts, is_cluster=is_cluster)
             show_log(verbose)
             if shrink:
                 context.exit(run_and_shrink(plan, jobs=jobs, most_s=shrink_seconds))
@@ -85,12 +87,11 @@ def main(
         known = [plan for plan, _ in corpus.read_corpus(corpus.FILE.read_text())]
         numbers = parse_seeds(seeds) if seeds else range(0)
         for number in numbers[:1]:
-            Plan.draw(number, changes, parts)
+            Plan.draw(number, changes, parts, is_cluster=is_cluster)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    plans = chain(
-        known if with_corpus else [], (Plan.draw(each, changes, parts) for each in numbers)
-    )
+    drawn = (Plan.draw(each, changes, parts, is_cluster=is_cluster) for each in numbers)
+    plans = chain(known if with_corpus else [], drawn)
     count = len(numbers) + (len(known) if with_corpus else 0)
     with Pool(jobs) as pool:
         if digest:

@@ -6,7 +6,7 @@ import asyncio
 import struct
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from wire.errors import WireError
 from wire.frame import read_response, request_frame
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 
 ResponseT = TypeVar("ResponseT", bound=Response)
 _LENGTH = struct.Struct(">i")
+
+
+class Client(Protocol):
+    """What workers send their requests to: one connection, or a whole cluster."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    def send(
+        self, request: Request, version: int, cls: type[ResponseT], timeout_s: float | None = None
+    ) -> asyncio.Future[ResponseT]: ...
+
+    def send_unanswered(self, request: Request, version: int) -> None: ...
+
+    def pause_taking(self) -> None: ...
+
+    def resume_taking(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class ConnectionGoneError(Exception):
@@ -38,7 +57,7 @@ class WireClient(asyncio.Protocol):
     """One connection. Mutable; once it is gone, every request ends with ConnectionGoneError."""
 
     def __init__(self, client_id: str, timeout_s: float, probe: ClientProbe | None) -> None:
-        self.is_open = False
+        self._is_open = False
         self._client_id = client_id
         self._timeout_s = timeout_s
         self._waiting: deque[_Waiting] = deque()
@@ -46,6 +65,10 @@ class WireClient(asyncio.Protocol):
         self._sent = 0
         self._probe = probe
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def is_open(self) -> bool:
+        return self._is_open
 
     @property
     def in_flight(self) -> int:
@@ -102,7 +125,7 @@ class WireClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.is_open = True
+        self._is_open = True
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer
@@ -135,7 +158,7 @@ class WireClient(asyncio.Protocol):
         self._gone()
 
     def _gone(self) -> None:
-        self.is_open = False
+        self._is_open = False
         waiting, self._waiting = self._waiting, deque()
         if self._probe is not None:
             self._probe.gone(len(waiting))

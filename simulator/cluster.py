@@ -24,6 +24,7 @@ from simulator.flusher import SimulatedFlusher
 from simulator.loop import CURRENT, Process, SimulatedLoop
 from simulator.metadata_store import MetadataDisk, SimulatedJournal, open_store
 from simulator.network import WORLD, Network
+from simulator.shared_store import Link, SharedStore
 
 PORT = 9092
 DATA = "/data"
@@ -52,7 +53,12 @@ class Machine:
         settings: Mapping[str, str],
         chance: random.Random,
         drift: float = 0.0,
+        store: SharedStore | None = None,
+        link: Link | None = None,
     ) -> None:
+        """`store` and the `link` to it: of a cluster; else it has a store of its own."""
+        self.link = link or Link()
+        self._store = store
         self.node_id = node_id
         self.host = f"10.0.1.{node_id}"
         self.disk = SimulatedDisk()
@@ -217,7 +223,9 @@ class Machine:
     def _dependencies(self) -> Dependencies:
         chance = random.Random(self._chance.random())
 
-        async def open_metadata(path: str) -> MetadataStore:
+        async def open_metadata(*where: object) -> MetadataStore:
+            if self._store is not None:
+                return self._store.client(self.process.name, self.link)
             store, self._journal = open_store(self.metadata, chance, chance)
             return store
 

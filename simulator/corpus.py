@@ -28,6 +28,7 @@ def read_corpus(text: str) -> Iterator[tuple[Plan, str]]:
 
 def parse_plan(words: list[str]) -> Plan:
     """A plan from `--seed N --set name=value --without part`, in any order. ValueError."""
+    is_cluster = "--cluster" in words
     words = words[words.index("--seed") :] if "--seed" in words else words
     seed: int | None = None
     settings: list[tuple[str, str]] = []
@@ -44,4 +45,4 @@ def parse_plan(words: list[str]) -> Plan:
             raise ValueError(f"{option} is no part of a plan")
     if seed is None:
         raise ValueError("a plan begins with --seed")
-    return Plan.draw(seed, tuple(settings), frozenset(without))
+    return Plan.draw(seed, tuple(settings), frozenset(without), is_cluster=is_cluster)

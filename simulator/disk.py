@@ -174,6 +174,11 @@ class SimulatedDisk:
         """The bytes of the file as a process sees them."""
         return bytes(self._file(path).content)
 
+    def piece(self, path: str, start: int, size: int | None = None) -> bytes:
+        """Some bytes of the file, or all from `start` on, as a process sees them."""
+        content = self._file(path).content
+        return bytes(content[start : len(content) if size is None else start + size])
+
     def surviving_content(self, path: str, start: int) -> bytes | None:
         """The bytes from `start` on that a power loss cannot take, nor their name; None: the name
         is not durable, or another file's."""

@@ -51,6 +51,9 @@ class Ledger:
     history: History = field(default_factory=History)
     promises: dict[Partition, Promise] = field(default_factory=dict)
     groups_flushed: bool = True
+    is_replicated: bool = False
+    """A new leader may know of a lower high watermark and log start than the one before it, and a
+    deposed one tells of the past until it hears of that: what they say may fall."""
     group_losses: int = 0
     producers_left: int = 0
     """Workers that may still send records: a group that is to consume all waits for them."""
@@ -106,7 +109,11 @@ class Ledger:
     def saw_log_start(self, partition: Partition, log_start: int, since: Bounds) -> None:
         """It only advances, and no further than somebody asked for."""
         promise = self.promises[partition]
-        if log_start < since.log_start and since.losses == promise.losses:
+        if (
+            log_start < since.log_start
+            and since.losses == promise.losses
+            and not self.is_replicated
+        ):
             raise InvariantError(
                 f"the log start fell from {at(partition, since.log_start)} to {log_start}"
             )
@@ -121,7 +128,7 @@ class Ledger:
         promise = self.promises[partition]
         if since.losses != promise.losses:
             return
-        if high_watermark < since.high_watermark:
+        if high_watermark < since.high_watermark and not self.is_replicated:
             raise InvariantError(
                 f"the high watermark is {at(partition, high_watermark)}, "
                 f"and was {since.high_watermark}"

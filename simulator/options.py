@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 
 def chance_of(seed: int, name: str) -> random.Random:
@@ -76,9 +77,12 @@ def draw_options(seed: int) -> Options:
     )
 
 
-def changed(options: Options, name: str, text: str) -> Options:
-    """With one option set from a command line. Raises ValueError in one readable line."""
-    kinds = {each.name: str(each.type) for each in fields(Options)}
+TableT = TypeVar("TableT")
+
+
+def changed(options: TableT, name: str, text: str) -> TableT:
+    """A table with one option set from a command line. ValueError in one readable line."""
+    kinds = {each.name: str(each.type) for each in fields(options)}  # type: ignore[arg-type]
     if name not in kinds:
         raise ValueError(f"{name} is no option; there are {', '.join(kinds)}")
     value: object = text
@@ -91,12 +95,12 @@ def changed(options: Options, name: str, text: str) -> Options:
             value = {"true": True, "false": False}[text.lower()]
     except (ValueError, KeyError):
         raise ValueError(f"{name} is of type {kinds[name]}, which {text!r} is not") from None
-    return replace(options, **{name: value})  # type: ignore[arg-type]
+    return replace(options, **{name: value})  # type: ignore[type-var]
 
 
-def shown(options: Options) -> dict[str, str]:
-    """Each option and its value, as `--set` takes it."""
-    texts = {each.name: getattr(options, each.name) for each in fields(Options)}
+def shown(options: object) -> dict[str, str]:
+    """Each option of a table and its value, as `--set` takes it."""
+    texts = {each.name: getattr(options, each.name) for each in fields(options)}  # type: ignore[arg-type]
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in texts.items()

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kbroker.cluster.metadata_store import OutcomeUnknownError, StoreUnavailableError
+from kbroker.cluster.metadata_store import (
+    MetadataStoreError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+)
 from simulator.invariant_error import InvariantError
 from simulator.loop import CURRENT
 
@@ -52,6 +56,8 @@ class _Reader(logging.Handler):
                 world.situations.saw(situation)
         if isinstance(record.args, tuple) and UNCLEAN in record.args:
             world.situations.saw("stopped uncleanly")
+        if "may lack acknowledged records" in text:
+            world.on_possible_loss(vars(record)["topic"], vars(record)["partition"])
         if record.levelno >= logging.WARNING:
             world.counts["log lines"] += 1
             world.note(f"said: {record.getMessage()[:300]}")
@@ -64,6 +70,8 @@ class _Reader(logging.Handler):
 
 def _was_injected(world: World, error: BaseException) -> bool:
     """Whether it may be said of this that a fault made it happen."""
+    if world.is_cluster and isinstance(error, MetadataStoreError | OSError):
+        return True
     if isinstance(error, StoreUnavailableError | OutcomeUnknownError):
         counts = world.situations.counts
         return counts["metadata refused"] + counts["metadata unknown"] > 0

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from kbroker.cli.tables import layout
 from simulator.many import Outcome
-from simulator.options import shown
 from simulator.plan import Plan
 from simulator.run import Report
 from simulator.situations import SITUATIONS
@@ -48,7 +47,7 @@ def before(plan: Plan) -> str:
     given = {name for name, _ in plan.settings}
     options = [
         f"{name}={text}{' (given)' if name in given else ''}"
-        for name, text in shown(plan.options).items()
+        for name, text in plan.options_shown().items()
     ]
     lines = [
         f"seed {plan.seed}, commit {commit()}, Python {platform.python_version()}",

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from simulator.cluster import Machine
+from simulator.cluster_run import make_cluster, play_cluster
 from simulator.faults import Fault
 from simulator.faults.nemesis import Nemesis
 from simulator.invariants import StateWatch, check_after
@@ -26,6 +27,7 @@ from simulator.plan import Plan
 from simulator.probes import Probes
 from simulator.probes_log import reading_log
 from simulator.virtual_time import virtual_time
+from simulator.waiting import first_failure
 from simulator.workload import Worker, draw_workers
 from simulator.world import InvariantError, Phase, World
 
@@ -61,14 +63,11 @@ def run(plan: Plan) -> Report:
         digest.update(data)
 
     network = Network(loop, chance_of(plan.seed, "network"), seen)
-    machine = Machine(
-        loop,
-        network,
-        node_id=1,
-        settings=broker_settings(plan),
-        chance=chance_of(plan.seed, "machine"),
+    world = (
+        _make_world(plan, loop, network)
+        if plan.cluster is None
+        else make_cluster(plan, loop, network, broker_settings(plan))
     )
-    world = World(plan, loop, network, machine)
     failure: str | None = None
     asyncio.set_event_loop(loop)
     foreign = contextlib.ExitStack()
@@ -77,7 +76,7 @@ def run(plan: Plan) -> Report:
     gc.disable()  # when it runs must not depend on what ran before
     try:
         with reading_log(world):
-            loop.run_until_complete(_play(world))
+            loop.run_until_complete(play_cluster(world) if world.is_cluster else _play(world))
         loop.raise_failure()
     except Exception as error:  # noqa: BLE001 - whatever it is, this seed has found it
         failure = f"{type(error).__name__}: {error}"
@@ -99,6 +98,18 @@ def run(plan: Plan) -> Report:
         workers=tuple(world.workers),
         phases=dict(world.phases),
     )
+
+
+def _make_world(plan: Plan, loop: SimulatedLoop, network: Network) -> World:
+    """Of one broker."""
+    machine = Machine(
+        loop,
+        network,
+        node_id=1,
+        settings=broker_settings(plan),
+        chance=chance_of(plan.seed, "machine"),
+    )
+    return World(plan, loop, network, machine)
 
 
 def broker_settings(plan: Plan) -> dict[str, str]:
@@ -125,37 +136,19 @@ async def _play(world: World) -> None:
     watch.look_now_and_then()
     nemesis = Nemesis(world, Probes(world), watch)
     faults = asyncio.create_task(nemesis.work())
-    await _first_failure([faults, *tasks], until=faults, timeout_s=None)
+    await first_failure([faults, *tasks], until=faults, timeout_s=None)
     world.enter(Phase.LIVENESS)
     world.note("every fault is healed")
     await nemesis.heal()
     liveness_s = world.plan.options.liveness_s
-    finished = asyncio.create_task(_first_failure(tasks, until=None, timeout_s=liveness_s))
+    finished = asyncio.create_task(first_failure(tasks, until=None, timeout_s=liveness_s))
     tending = asyncio.create_task(nemesis.tend())
-    await _first_failure([finished, tending], until=finished, timeout_s=None)
+    await first_failure([finished, tending], until=finished, timeout_s=None)
     world.enter(Phase.AFTER)
     await check_after(world, workers)
     watch.look_deeply()
     await world.machine.stop()
     watch.look_at_the_end()
-
-
-async def _first_failure(
-    tasks: list[asyncio.Task[None]], *, until: asyncio.Task[None] | None, timeout_s: float | None
-) -> None:
-    """Wait for all, or for one of them; whatever one raises ends the run."""
-    pending = set(tasks)
-    deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
-    while pending and not (until is not None and until.done()):
-        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
-        done, pending = await asyncio.wait(
-            pending, timeout=left, return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in sorted(done, key=lambda task: task.get_name()):
-            task.result()
-        if not done:
-            names = ", ".join(sorted(task.get_name() for task in pending))
-            raise InvariantError(f"not finished {timeout_s} s after the last fault: {names}")
 
 
 def _end(loop: SimulatedLoop) -> None:

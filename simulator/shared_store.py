@@ -105,6 +105,10 @@ class SharedStore:
 
     # --- for invariants: the truth, at once ---
 
+    @property
+    def revision(self) -> int:
+        return self.status().revision
+
     def read(self, key: str) -> KeyValue | None:
         return _at_once(self._inner.get(key))
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from simulator.many import Outcome
-from simulator.options import shown
 from simulator.plan import Plan
 from simulator.report import kind_of
 
@@ -66,7 +65,7 @@ class Shrinking:
             size = -(-len(parts) // pieces)
             plan = self.best.report.plan
             candidates = [
-                Plan.draw(plan.seed, plan.settings, plan.without | set(parts[at : at + size]))
+                plan.changed(plan.settings, plan.without | set(parts[at : at + size]))
                 for at in range(0, len(parts), size)
             ]
             if self._take_first(candidates):
@@ -77,14 +76,12 @@ class Shrinking:
                 pieces = min(2 * pieces, len(parts))
 
     def _shorten(self) -> None:
-        for name in shown(self.best.report.plan.options):
+        for name in self.best.report.plan.options_shown():
             while not self.is_over:
                 plan = self.best.report.plan
-                texts = list(_less(name, shown(plan.options)[name]))
+                texts = list(_less(name, plan.options_shown()[name]))
                 others = tuple(pair for pair in plan.settings if pair[0] != name)
-                candidates = [
-                    Plan.draw(plan.seed, (*others, (name, text)), plan.without) for text in texts
-                ]
+                candidates = [plan.changed((*others, (name, text)), plan.without) for text in texts]
                 if not self._take_first(candidates):
                     break
 
@@ -107,12 +104,12 @@ class Shrinking:
 
 
 def _key(plan: Plan) -> tuple[object, ...]:
-    return plan.options, plan.without
+    return plan.options, plan.cluster, plan.without
 
 
 def _less(name: str, text: str) -> Iterator[str]:
     """Smaller values of an option, the smallest first."""
-    if name == "liveness_s":
+    if name in ("liveness_s", "brokers", "replication_factor", "min_isr"):
         return  # less of it is another failure
     if text == "true":
         yield "false"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -16,6 +16,7 @@ from simulator.loop import CURRENT, Process, SimulatedLoop
 from simulator.network import Network
 from simulator.options import chance_of
 from simulator.plan import Plan
+from simulator.shared_store import SharedStore
 from simulator.situations import Situations
 
 __all__ = ["InvariantError", "Phase", "World"]
@@ -38,6 +39,7 @@ class World:
     loop: SimulatedLoop
     network: Network
     machine: Machine
+    """Of a cluster, one of them: for what they have in common."""
     situations: Situations = field(default_factory=Situations)
     counts: Counter[str] = field(default_factory=Counter)
     events: list[str] = field(default_factory=list)
@@ -48,9 +50,32 @@ class World:
     clients: int = 0
     workers: list[str] = field(default_factory=list)
     """The names of those who take part."""
+    machines: dict[int, Machine] = field(default_factory=dict)
+    """All of them, by broker id."""
+    store: SharedStore | None = None
+    """Of a cluster; a broker that is alone has its own."""
+    on_possible_loss: Callable[[str, int], None] = lambda topic, index: None
+    """A broker has logged that acknowledged records of this partition may be missing."""
 
     def __post_init__(self) -> None:
-        self.machine.account = self.ledger.broker_ended
+        if self.store is None:
+            self.machines = {self.machine.node_id: self.machine}
+            self.machine.account = self.ledger.broker_ended
+        else:
+            self.ledger.is_replicated = True
+            self.ledger.history.commits.is_judging = False
+
+    @property
+    def is_cluster(self) -> bool:
+        return self.store is not None
+
+    @property
+    def moves(self) -> int:
+        """Rises whenever somebody else, or somebody's next life, may be the one who answers."""
+        lives = sum(each.lives for each in self.machines.values())
+        if self.store is None:
+            return lives
+        return lives + self.store.revision
 
     def chance(self, name: str) -> random.Random:
         """The chance of one actor of this run."""
@@ -61,6 +86,8 @@ class World:
 
     def enter(self, phase: Phase) -> None:
         self.phase = phase
+        if phase is Phase.AFTER:
+            self.ledger.history.commits.is_judging = True
         self.phases[phase.value] = self.loop.now
         self.note(f"phase: {phase.value}")
 

@@ -11,7 +11,8 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from simulator.client import ConnectionGoneError, WireClient, connect
+from simulator.client import Client, ConnectionGoneError, WireClient, connect
+from simulator.cluster_client import ClusterClient
 from simulator.invariant_error import InvariantError
 from simulator.probes_clients import ClientProbe
 from wire.errors import ErrorCode
@@ -52,6 +53,7 @@ RETRIABLE = (
             ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
             ErrorCode.NETWORK_EXCEPTION,
             ErrorCode.NOT_CONTROLLER,
+            ErrorCode.OFFSET_NOT_AVAILABLE,
         ]
     )
 )
@@ -68,9 +70,18 @@ class Caller:
         self.connections = 0
         self._client: WireClient | None = None
         self._probe = ClientProbe(world.situations)
+        self._cluster: ClusterClient | None = None
+        if world.is_cluster:
+            self._cluster = ClusterClient(
+                world, name, chance, timeout_s=REQUEST_TIMEOUT_S, probe=self._probe
+            )
 
-    async def client(self) -> WireClient:
-        """An open connection. ConnectionGoneError."""
+    async def client(self) -> Client:
+        """An open connection; to a cluster, to all who lead. ConnectionGoneError."""
+        if self._cluster is not None:
+            await self._cluster.open()
+            self.connections = self._cluster.generation
+            return self._cluster
         if self._client is None or not self._client.is_open:
             self._client = await connect(
                 self.world.machine.address,
@@ -82,6 +93,8 @@ class Caller:
         return self._client
 
     def hang_up(self) -> None:
+        if self._cluster is not None:
+            self._cluster.close()
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -137,6 +150,9 @@ class Caller:
 
     async def find_coordinator(self, group: str) -> None:
         """ConnectionGoneError."""
+        if self._cluster is not None:
+            await self._cluster.find_coordinator(group)
+            return
         request = FindCoordinatorRequest(coordinator_keys=[group])
         answer = (await self.ask(request, 6, FindCoordinatorResponse)).coordinators[0]
         if answer.error_code == 0 and (answer.host, answer.port) != self.world.machine.address:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.client import ConnectionGoneError, WireClient
+from simulator.client import Client, ConnectionGoneError
 from simulator.commit_history import Commit
 from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, Caller, must_be
@@ -78,7 +78,7 @@ class Committer:
                 await self._caller.pause()
         self._caller.hang_up()
 
-    async def _commit_some(self, client: WireClient) -> bool:
+    async def _commit_some(self, client: Client) -> bool:
         """Whether all were acknowledged. ConnectionGoneError."""
         under_way = []
         for _ in range(self._chance.randint(1, MOST_IN_FLIGHT)):
@@ -96,7 +96,7 @@ class Committer:
             codes.append(code)
         return not any(codes)
 
-    async def _forget(self, client: WireClient) -> bool:
+    async def _forget(self, client: Client) -> bool:
         """Delete the offset of one partition, or the whole group. ConnectionGoneError."""
         losses = self._world.ledger.group_losses
         if self._chance.random() < 0.5:

@@ -77,6 +77,8 @@ class FinalReader:
         self._caller.hang_up()
         how = self._chance.choice(("power loss", "kill", "stop"))
         self._world.note(f"after everything: {how}")
+        if self._world.is_cluster:
+            return
         if how == "power loss":
             self._world.machine.crash()
         elif how == "kill":

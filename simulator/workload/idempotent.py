@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from simulator.client import ConnectionGoneError, WireClient
+from simulator.client import Client, ConnectionGoneError
 from simulator.history import at, shown
 from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, Caller, must_be
@@ -36,6 +36,8 @@ MAY_BE_STORED = (
     ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
 )
 """Answers that do not say whether the batch is there."""
+DEPOSED = (ErrorCode.NOT_LEADER_OR_FOLLOWER,)
+"""A leader that is none any more leaves what it has appended to the next one."""
 FORGOTTEN = (
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
     ErrorCode.UNKNOWN_PRODUCER_ID,
@@ -54,6 +56,10 @@ class IdempotentProducer:
         self._caller = Caller(world, name, self._chance)
         self._source = Source(world, name, self._chance)
         self._acks = self._chance.choice((-1, -1, 1))
+        self._may_be_stored: tuple[ErrorCode, ...] = MAY_BE_STORED
+        if world.is_cluster:
+            self._acks = -1  # with less, a new leader may lack what is before the next sequence
+            self._may_be_stored += DEPOSED
         self._identity = (-1, -1)
         self._next_sequence: dict[Partition, int] = {}
         self._losses: dict[Partition, int] = {}
@@ -110,12 +116,12 @@ class IdempotentProducer:
             begins_late = self._chance.random() < 0.1
             self._next_sequence[partition] = SEQUENCES - 4 if begins_late else 0
 
-    async def _burst(self, client: WireClient) -> bool:
+    async def _burst(self, client: Client) -> bool:
         """What is open, then new batches; whether all have their answers. ConnectionGoneError."""
         under_way: list[tuple[Batch, asyncio.Future[ProduceResponse]]] = []
         repeated = self._repeat(client)
-        if self._life != self._world.machine.lives:
-            self._life, self._orphans = self._world.machine.lives, list(self._open)
+        if self._life != self._world.moves:
+            self._life, self._orphans = self._world.moves, list(self._open)
         for batch in [*self._open, *self._new_batches()]:
             request = produce_request([(batch.partition, batch.data)], acks=self._acks)
             under_way.append((batch, client.send(request, PRODUCE_VERSION, ProduceResponse)))
@@ -172,7 +178,7 @@ class IdempotentProducer:
         if code is not ErrorCode.NONE:
             failed.setdefault(partition, code)
             return True
-        if partition in failed and failed[partition] not in MAY_BE_STORED:
+        if partition in failed and failed[partition] not in self._may_be_stored:
             raise InvariantError(
                 f"{self.name}: sequence {batch.sequence} of {self._identity} was stored, "
                 f"though one before it was not"
@@ -196,9 +202,7 @@ class IdempotentProducer:
 
     # A batch that was answered is sent once more: a client cannot always know.
 
-    def _repeat(
-        self, client: WireClient
-    ) -> tuple[Batch, int, asyncio.Future[ProduceResponse]] | None:
+    def _repeat(self, client: Client) -> tuple[Batch, int, asyncio.Future[ProduceResponse]] | None:
         partitions = sorted(self._stored.keys() - self._world.ledger.forgetful)
         if not partitions or self._chance.random() > 0.2:
             return None

@@ -95,7 +95,7 @@ class Membership:
             group_instance_id=self.instance_id,
         )
         now_s = self._world.loop.now
-        heard = self._world.machine.lives, self._world.ledger.group_losses
+        heard = self._world.moves, self._world.ledger.group_losses
         answer = await self._caller.ask(request, 4, HeartbeatResponse)
         self._check_still_known(answer.error_code, heard)
         if answer.error_code == ErrorCode.NONE:
@@ -167,7 +167,8 @@ class Membership:
         if not await self.went_well(answer.error_code, "a join") or answer.error_code:
             return None
         self._rules.forget(self._world.ledger.group_losses)
-        if losses == self._rules.losses:
+        if losses == self._rules.losses and not self._world.is_cluster:
+            # A deposed coordinator may still let members in; it can assign them nothing.
             self._rules.joined(answer.member_id, answer.generation_id, floor=floor)
         if self._last_id not in ("", answer.member_id) and self.instance_id is not None:
             self._world.situations.saw("static member came back")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from simulator.client import ConnectionGoneError, WireClient
+from simulator.client import Client, ConnectionGoneError
 from simulator.invariant_error import InvariantError
 from simulator.workload.caller import RETRIABLE, Caller, must_be
 from simulator.workload.requests import PRODUCE_VERSION, Partition, produce_request
@@ -53,10 +53,10 @@ class PlainProducer:
     async def check(self) -> None:
         pass
 
-    async def _burst(self, client: WireClient) -> int:
+    async def _burst(self, client: Client) -> int:
         """How many requests had all their batches acknowledged. ConnectionGoneError."""
         sender = f"{self.name}@{self._caller.connections}"
-        under_way: list[tuple[list[Batch], asyncio.Future[ProduceResponse]]] = []
+        under_way: list[tuple[list[Batch], asyncio.Future[ProduceResponse], bool]] = []
         for _ in range(self._chance.randint(1, MOST_IN_FLIGHT)):
             count = 2 if self._chance.random() < 0.2 else 1
             partitions = self._source.partitions
@@ -67,26 +67,29 @@ class PlainProducer:
             if acks == 0:
                 client.send_unanswered(request, PRODUCE_VERSION)
             else:
-                under_way.append((batches, client.send(request, PRODUCE_VERSION, ProduceResponse)))
+                # A leader alone can promise nothing in a cluster.
+                lasts = acks == -1 or not self._world.is_cluster
+                answer = client.send(request, PRODUCE_VERSION, ProduceResponse)
+                under_way.append((batches, answer, lasts))
         if self._chance.random() < 0.1:
             await self._send_damaged(client, sender)
         acknowledged = 0
-        for batches, answer in under_way:
-            acknowledged += self._take(batches, await answer)
+        for batches, answer, lasts in under_way:
+            acknowledged += self._take(batches, await answer, lasts=lasts)
         return acknowledged
 
-    def _take(self, batches: list[Batch], answer: ProduceResponse) -> bool:
+    def _take(self, batches: list[Batch], answer: ProduceResponse, *, lasts: bool) -> bool:
         found = answers_by_partition(answer)
-        codes = [self._told(each, found[each.partition]) for each in batches]
+        codes = [self._told(each, found[each.partition], lasts=lasts) for each in batches]
         return not any(codes)
 
-    def _told(self, batch: Batch, answer: PartitionProduceResponse) -> ErrorCode:
+    def _told(self, batch: Batch, answer: PartitionProduceResponse, *, lasts: bool) -> ErrorCode:
         code = must_be(answer.error_code, *RETRIABLE, who=self.name, what="a batch")
-        if code is ErrorCode.NONE:
+        if code is ErrorCode.NONE and lasts:
             self._source.acknowledged(batch, answer.base_offset)
         return code
 
-    async def _send_damaged(self, client: WireClient, sender: str) -> None:
+    async def _send_damaged(self, client: Client, sender: str) -> None:
         """A batch that changed on its way: refused, for certain."""
         batch = self._source.batch(self._chance.choice(self._source.partitions), sender)
         batch.data[-1] ^= 1

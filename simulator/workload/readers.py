@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from simulator.client import ConnectionGoneError, WireClient
+from simulator.client import Client, ConnectionGoneError
 from simulator.history import at
 from simulator.invariant_error import InvariantError
 from simulator.ledger import Bounds
@@ -54,7 +54,8 @@ class Reader:
         self._positions: dict[Partition, int] = dict.fromkeys(self._partitions, 0)
         self._lost: set[Partition] = set()
         self._isolation_level = chance.choice((0, READ_COMMITTED))
-        self._in_session = chance.random() < 0.6
+        # A session is one broker's; to a cluster's leaders a client has as many as there are.
+        self._in_session = chance.random() < 0.6 and not world.is_cluster
         self._max_bytes = chance.choice((MAX_BYTES, 2_000, 100))
         self._wait_ms = chance.choice((0, 500, 5_000))
         self._session = (NO_SESSION, FIRST_EPOCH if self._in_session else FINAL_EPOCH)
@@ -82,14 +83,14 @@ class Reader:
     async def check(self) -> None:
         pass
 
-    async def _rest(self, client: WireClient) -> None:
+    async def _rest(self, client: Client) -> None:
         pause_s = min(self._chance.expovariate(1 / self._mean_pause_s), LONGEST_PAUSE_S)
         if self._chance.random() < 0.15:
             await self._stop_taking(client, pause_s)
         else:
             await asyncio.sleep(pause_s)
 
-    async def _stop_taking(self, client: WireClient, pause_s: float) -> None:
+    async def _stop_taking(self, client: Client, pause_s: float) -> None:
         """Ask, and take none of the answer's bytes for a while."""
         await reset_positions(self._caller, self._positions, self._lost)
         client.pause_taking()
@@ -106,7 +107,7 @@ class Reader:
         self._session = (NO_SESSION, FIRST_EPOCH if self._in_session else FINAL_EPOCH)
         self._known.clear()
 
-    async def _poll(self, client: WireClient, timeout_s: float | None = None) -> bool:
+    async def _poll(self, client: Client, timeout_s: float | None = None) -> bool:
         """One fetch; whether every partition answered well. ConnectionGoneError."""
         await reset_positions(self._caller, self._positions, self._lost)
         changed = {

@@ -66,8 +66,10 @@ AROUND_RUNS = {
 # Who runs a simulation's tasks: the world, its machines, and what happens to them.
 SIMULATED_TASKS = {
     "simulator/cluster.py",
+    "simulator/cluster_run.py",
     "simulator/run.py",
     "simulator/world.py",
+    "simulator/faults/brokers.py",
     "simulator/faults/nemesis.py",
 }
 # What an object's address is good for: to know it again while it lives. Never for an order.
