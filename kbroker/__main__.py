@@ -75,6 +75,12 @@ Configuration keys are Apache Kafka's own. Where one is given more than once:
     metavar="HOST:PORT",
     help="Address for /metrics, /livez and /readyz.  [default: none]",
 )
+@click.option(
+    "--metadata",
+    metavar="URL",
+    help="etcd://HOST:PORT[,HOST:PORT...][/NAME]: be one of the brokers of a cluster, which share"
+    " that etcd; etcds:// with TLS.  [default: sqlite, a broker by itself]",
+)
 @click.option("-v", "--verbose", is_flag=True, help="The same as --log-level debug.")
 @click.option(
     "--log-level",
@@ -102,6 +108,7 @@ def cli(
     assignments: tuple[str, ...],
     dev: bool,
     http: str | None,
+    metadata: str | None,
     verbose: bool,
     log_level: tuple[str, ...],
     log_format: str,
@@ -125,6 +132,7 @@ def cli(
         assignments=assignments,
         dev=dev,
         http=http,
+        metadata=metadata,
         environment=os.environ,
     )
 
@@ -137,6 +145,7 @@ def start(
     assignments: Sequence[str],
     dev: bool,
     http: str | None,
+    metadata: str | None,
     environment: Mapping[str, str],
 ) -> int:
     """Runs a broker until it is told to stop; its exit status. ClickException: asked wrongly."""
@@ -151,6 +160,8 @@ def start(
         options.append(sources.Setting("listeners", f"PLAINTEXT://{listen}", "--listen"))
     if http is not None:
         options.append(sources.Setting("kbroker.http.listener", http, "--http"))
+    if metadata is not None:
+        options.append(sources.Setting("kbroker.metadata", metadata, "--metadata"))
     if dev:
         options.append(sources.Setting("log.flush.interval.messages", str(PAGE_CACHE), "--dev"))
     try:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from kbroker.cluster.metadata_store import MetadataStore
+from kbroker.config.broker_config import BrokerConfig
 from kbroker.flusher import Flusher, ThreadFlusher
 from log.file_system import FileSystem, OsFileSystem
 
@@ -46,7 +47,8 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The seams. `open_store` is given a path in the data directory, `make_flusher` a name."""
+    """The seams. `open_store` is given a path in the data directory, for a store that is kept
+    there; `make_flusher` a name."""
 
     clock: WallClock
     random: random.Random
@@ -68,16 +70,28 @@ steady_time = time.monotonic
 
 
 def system_dependencies(
-    loop: asyncio.AbstractEventLoop, turns: LoopTurns | None = None
+    loop: asyncio.AbstractEventLoop, config: BrokerConfig, turns: LoopTurns | None = None
 ) -> Dependencies:
-    """The real world."""
-    # Imported here: a simulated broker never loads SQLite.
-    from kbroker.cluster.sqlite import open_sqlite_store
-
+    """The real world, for a broker that starts with this configuration."""
     generator = random.Random()
 
     async def open_store(path: str) -> MetadataStore:
-        return open_sqlite_store(path, generator)
+        # Imported here: a simulated broker never loads SQLite, a single one nothing of etcd.
+        url = config.metadata_url()
+        if url is None:
+            from kbroker.cluster.sqlite import open_sqlite_store
+
+            return open_sqlite_store(path, generator)
+        from kbroker.cluster.etcd_opening import open_etcd_store
+
+        return await open_etcd_store(
+            url,
+            user=config.kbroker_metadata_etcd_user,
+            password=config.kbroker_metadata_etcd_password,
+            ca_file=config.kbroker_metadata_etcd_ca_file,
+            allow_old=config.kbroker_metadata_etcd_allow_old,
+            timeout_ms=config.kbroker_metadata_etcd_timeout_ms,
+        )
 
     return Dependencies(
         clock=SystemClock(),

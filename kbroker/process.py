@@ -53,7 +53,7 @@ def run(config: BrokerConfig, warnings: Sequence[str]) -> int:
 
 async def _run(config: BrokerConfig, turns: LoopTurns | None) -> int:
     loop = asyncio.get_running_loop()
-    broker = Broker(config, system_dependencies(loop, turns))
+    broker = Broker(config, system_dependencies(loop, config, turns))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, broker.request_stop)
     async with asyncio.TaskGroup() as group:

@@ -41,7 +41,8 @@ table of deliberate differences below. A key is given in any of these ways; a la
    key in capitals, with `_` for a dot, `__` for an underscore and `___` for a dash, so that
    `KAFKA_LOG_RETENTION_MS` is `log.retention.ms`;
 4. the options `--data` (`log.dirs`), `--listen` (`listeners`), `--http`
-   (`kbroker.http.listener`) and `--dev` (`log.flush.interval.messages=9223372036854775807`);
+   (`kbroker.http.listener`), `--metadata` (`kbroker.metadata`) and `--dev`
+   (`log.flush.interval.messages=9223372036854775807`);
 5. `--set key=value`.
 
 The environment is over the file, as in the official image: one file may serve several brokers, and

@@ -4,6 +4,7 @@
 | --- | --- |
 | `table` | the declaration idiom: attribute = key = documentation row |
 | `broker_config`, `log_keys`, `coordinator_keys` | the broker's keys |
+| `metadata_keys` | the broker's keys about where cluster metadata are |
 | `topic_config` | a topic's keys, with the broker's keys as their defaults |
 | `group_config`, `client_metrics_config` | what may be set on a group, on a subscription |
 | `running_config` | the broker's configuration as it holds now, under what was set meanwhile |

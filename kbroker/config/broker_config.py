@@ -11,6 +11,7 @@ from kbroker.config.connection_values import HOST_AND_PORT, OVERRIDES
 from kbroker.config.coordinator_keys import CoordinatorKeys
 from kbroker.config.listeners import Listeners, parse_listeners
 from kbroker.config.log_keys import LogKeys
+from kbroker.config.metadata_keys import MetadataKeys
 from kbroker.config.table import (
     CLUSTER_WIDE,
     INT_MAX,
@@ -25,7 +26,7 @@ from kbroker.config.table import (
 )
 
 
-class BrokerConfig(LogKeys, CoordinatorKeys):
+class BrokerConfig(LogKeys, CoordinatorKeys, MetadataKeys):
     """One broker's configuration; each key is checked on its own, `check()` checks the whole."""
 
     # Who and where

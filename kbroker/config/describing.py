@@ -42,7 +42,7 @@ class Synonym:
 
 @dataclass(frozen=True, slots=True)
 class DescribedConfig:
-    """One key of a resource. `type` None: the protocol's UNKNOWN."""
+    """One key of a resource. `type` None: the protocol's UNKNOWN. A password has no value."""
 
     name: str
     value: str | None
@@ -51,6 +51,10 @@ class DescribedConfig:
     type: ConfigType | None = None
     read_only: bool = False
     documentation: str | None = None
+
+    @property
+    def is_sensitive(self) -> bool:
+        return self.type is ConfigType.PASSWORD
 
 
 # Keys that stand for one value in several units, or of which one gives the other's default.
@@ -152,11 +156,14 @@ def describe_client_metrics(settings: Mapping[str, str]) -> list[DescribedConfig
 def _described(
     key: ConfigKey, value: str | None, synonyms: list[Synonym], *, read_only: bool = False
 ) -> DescribedConfig:
+    is_secret = key.type is ConfigType.PASSWORD
     return DescribedConfig(
         name=key.name,
-        value=value,
+        value=None if is_secret else value,
         source=synonyms[0].source if synonyms else ConfigSource.DEFAULT,
-        synonyms=tuple(synonyms),
+        synonyms=tuple(
+            Synonym(each.name, None, each.source) if is_secret else each for each in synonyms
+        ),
         type=key.type,
         read_only=read_only,
         documentation=key.doc,

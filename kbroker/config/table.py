@@ -46,6 +46,7 @@ class ConfigType(enum.IntEnum):
     LONG = 5
     DOUBLE = 6
     LIST = 7
+    PASSWORD = 9
 
 
 class UpdateMode(enum.Enum):
@@ -161,6 +162,11 @@ def string(name: str, *, default: str | None, **row: Unpack[Row]) -> str | None:
     return cast(str, _declare(ConfigType.STRING, name, default, row))
 
 
+def password(name: str, *, default: str, **row: Unpack[Row]) -> str:
+    """A text that nobody is shown."""
+    return cast(str, _declare(ConfigType.PASSWORD, name, default, row))
+
+
 @overload
 def strings(name: str, *, default: tuple[str, ...], **row: Unpack[Row]) -> tuple[str, ...]: ...
 @overload
@@ -190,7 +196,7 @@ def _declare(kind: ConfigType, name: str, default: ConfigValue, row: Row) -> Con
 @dataclass_transform(
     kw_only_default=True,
     frozen_default=True,
-    field_specifiers=(boolean, integer, short, long, double, string, strings),
+    field_specifiers=(boolean, integer, short, long, double, string, password, strings),
 )
 class ConfigTable:
     """Base of the tables: immutable typed values, plus which of them were given (not defaulted)."""
@@ -369,6 +375,7 @@ _LIMITS = {ConfigType.INT: INT_MAX, ConfigType.SHORT: SHORT_MAX, ConfigType.LONG
 _PARSERS = {
     ConfigType.BOOLEAN: _parse_boolean,
     ConfigType.STRING: _parse_string,
+    ConfigType.PASSWORD: _parse_string,
     ConfigType.INT: _parse_whole_number,
     ConfigType.SHORT: _parse_whole_number,
     ConfigType.LONG: _parse_whole_number,

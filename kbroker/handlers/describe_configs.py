@@ -82,7 +82,7 @@ def _entry(
         value=described.value,
         read_only=described.read_only,
         config_source=described.source,
-        is_sensitive=False,
+        is_sensitive=described.is_sensitive,
         synonyms=[
             DescribeConfigsSynonym(name=each.name, value=each.value, source=each.source)
             for each in (described.synonyms if request.include_synonyms else ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from kbroker.config.broker_config import BrokerConfig
 from kbroker.dependencies import SystemClock, connections_within, system_dependencies
 from log.file_system import OsFileSystem
 
@@ -15,7 +16,7 @@ def test_the_wall_clock_counts_milliseconds_since_the_epoch() -> None:
 
 def test_metadata_and_flushes_are_durable(tmp_path) -> None:
     async def scenario() -> None:
-        dependencies = system_dependencies(asyncio.get_running_loop())
+        dependencies = system_dependencies(asyncio.get_running_loop(), BrokerConfig())
         assert isinstance(dependencies.file_system, OsFileSystem)
         store = await dependencies.open_store(str(tmp_path / "metadata.sqlite"))
         await store.close()
