@@ -28,6 +28,9 @@ class Promise:
 
     is_flushed: bool
     deletable_to: int | None = 0
+    deleted_to: int = 0
+    """Up to here somebody was told that records are deleted. What else tells of a log start may be
+    ahead of the disk, and holds for this life of the broker."""
     log_start: int = 0
     high_watermark: int = 0
     acknowledged_end: int = 0
@@ -42,6 +45,8 @@ class Bounds:
     log_start: int
     high_watermark: int
     losses: int
+    life: int = 0
+    """Of the broker."""
 
 
 @dataclass(slots=True)
@@ -64,6 +69,8 @@ class Ledger:
     forgetful: set[Partition] = field(default_factory=set)
     """Whose producer snapshots could not be written: of producers whose records were deleted since,
     nothing else would be known."""
+    life: int = 0
+    """How many have ended."""
     _durable_ends: dict[Partition, int] = field(default_factory=dict)
 
     def promise(self, partition: Partition, *, is_flushed: bool, keeps: bool = True) -> None:
@@ -81,7 +88,7 @@ class Ledger:
     def bounds(self, partition: Partition) -> Bounds:
         """To be taken when a request is sent, and compared with its answer."""
         promise = self.promises[partition]
-        return Bounds(promise.log_start, promise.high_watermark, promise.losses)
+        return Bounds(promise.log_start, promise.high_watermark, promise.losses, self.life)
 
     def acknowledged(self, value: bytes, partition: Partition, offset: int, since: Bounds) -> None:
         """A producer was told that `value` is at `offset`."""
@@ -121,7 +128,8 @@ class Ledger:
             raise InvariantError(
                 f"nobody deleted records of {at(partition, promise.deletable_to)} up to {log_start}"
             )
-        promise.log_start = max(promise.log_start, log_start)
+        if since.life == self.life:
+            promise.log_start = max(promise.log_start, log_start)
 
     def saw_high_watermark(self, partition: Partition, high_watermark: int, since: Bounds) -> None:
         """It never falls, and no answer is behind what was acknowledged before it was asked for."""
@@ -141,11 +149,20 @@ class Ledger:
         if promise.deletable_to is not None:
             promise.deletable_to = max(promise.deletable_to, before_offset)
 
+    def deleted(self, partition: Partition, log_start: int, since: Bounds) -> None:
+        """It was done, and is durable."""
+        self.saw_log_start(partition, log_start, since)
+        promise = self.promises[partition]
+        promise.deleted_to = max(promise.deleted_to, log_start)
+
     # When promises end.
 
     def broker_ended(self, broker: Broker | None, *, pages_lost: bool) -> None:
         """A life of the broker is over, however. `pages_lost`: with what was not flushed."""
         self.history.commits.broker_ended()
+        self.life += 1
+        for promise in self.promises.values():
+            promise.log_start = min(promise.log_start, promise.deleted_to)
         if broker is not None:
             self._durable_ends = {
                 (each.topic, each.index): each.log.recovery_point for each in broker.replicas
@@ -166,4 +183,5 @@ class Ledger:
         promise.high_watermark = min(promise.high_watermark, offset)
         promise.acknowledged_end = min(promise.acknowledged_end, offset)
         promise.log_start = min(promise.log_start, offset)
+        promise.deleted_to = min(promise.deleted_to, offset)
         self.history.forget_from(partition, offset)

@@ -82,7 +82,7 @@ class RecordDeleter:
             raise InvariantError(
                 f"{self.name}: {at(partition, offset)} was deleted up to {told.low_watermark}"
             )
-        ledger.saw_log_start(partition, told.low_watermark, since)
+        ledger.deleted(partition, told.low_watermark, since)
         self._world.counts["records deleted"] += offset - since.log_start
         return True
 

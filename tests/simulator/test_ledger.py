@@ -42,6 +42,22 @@ def test_the_log_start_only_advances_and_only_where_records_were_deleted(ledger)
         ledger.saw_log_start(PLACE, 1, ledger.bounds(PLACE))
 
 
+def test_a_log_start_that_nobody_was_promised_holds_while_the_broker_lives() -> None:
+    ledger = Ledger()
+    ledger.promise(PLACE, is_flushed=True)
+    ledger.deleting(PLACE, 5)
+    ledger.deleted(PLACE, 2, ledger.bounds(PLACE))
+    ledger.saw_log_start(PLACE, 5, ledger.bounds(PLACE))  # by a Fetch, before it is durable
+    with pytest.raises(InvariantError):
+        ledger.saw_log_start(PLACE, 2, ledger.bounds(PLACE))
+    late = ledger.bounds(PLACE)
+    ledger.broker_ended(None, pages_lost=False)
+    ledger.saw_log_start(PLACE, 5, late)  # what was on its way when it died
+    ledger.saw_log_start(PLACE, 2, ledger.bounds(PLACE))
+    with pytest.raises(InvariantError):
+        ledger.saw_log_start(PLACE, 1, ledger.bounds(PLACE))
+
+
 def test_the_death_of_the_process_alone_excuses_nothing(ledger) -> None:
     ledger.broker_ended(None, pages_lost=False)
     assert ledger.history.sends[b"v3"].fate is Fate.OK
