@@ -48,7 +48,10 @@ def test_version(capsys):
         (["--set", "num.partitions"], "--set num.partitions: expected key=value"),
         (["--set", "num.partition=1"], "unknown key num.partition; the nearest"),
         (["--set", "num.partitions=0"], "--set: Invalid value 0 for configuration num.partitions"),
-        (["--metadata", "zk://h:1"], "--metadata: Invalid value zk://h:1 for configuration kbroker"),
+        (
+            ["--metadata", "zk://h:1"],
+            "--metadata: Invalid value zk://h:1 for configuration kbroker",
+        ),
         (["--config", "/no/such/file"], "cannot read /no/such/file: No such file or directory"),
         (["--config", "/"], "cannot read /: Is a directory"),
     ],
