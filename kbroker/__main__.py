@@ -81,6 +81,9 @@ Configuration keys are Apache Kafka's own. Where one is given more than once:
     help="etcd://HOST:PORT[,HOST:PORT...][/NAME]: be one of the brokers of a cluster, which share"
     " that etcd; etcds:// with TLS.  [default: sqlite, a broker by itself]",
 )
+@click.option(
+    "--node-id", metavar="ID", help="This broker's number, unique in its cluster.  [default: 1]"
+)
 @click.option("-v", "--verbose", is_flag=True, help="The same as --log-level debug.")
 @click.option(
     "--log-level",
@@ -109,6 +112,7 @@ def cli(
     dev: bool,
     http: str | None,
     metadata: str | None,
+    node_id: str | None,
     verbose: bool,
     log_level: tuple[str, ...],
     log_format: str,
@@ -133,6 +137,7 @@ def cli(
         dev=dev,
         http=http,
         metadata=metadata,
+        node_id=node_id,
         environment=os.environ,
     )
 
@@ -146,6 +151,7 @@ def start(
     dev: bool,
     http: str | None,
     metadata: str | None,
+    node_id: str | None,
     environment: Mapping[str, str],
 ) -> int:
     """Runs a broker until it is told to stop; its exit status. ClickException: asked wrongly."""
@@ -160,6 +166,8 @@ def start(
         options.append(sources.Setting("listeners", f"PLAINTEXT://{listen}", "--listen"))
     if http is not None:
         options.append(sources.Setting("kbroker.http.listener", http, "--http"))
+    if node_id is not None:
+        options.append(sources.Setting("node.id", node_id, "--node-id"))
     if metadata is not None:
         options.append(sources.Setting("kbroker.metadata", metadata, "--metadata"))
     if dev:

@@ -295,9 +295,13 @@ class OsLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def fileno(self) -> int:
+        """For a child process to inherit: the lock is taken until whoever holds it last ends."""
+        return self._descriptor
+
     def close(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)  # gives up the lock
+            os.close(self._descriptor)  # gives up the lock, unless a child has it too
             self._descriptor = -1
 
 

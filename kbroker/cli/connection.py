@@ -276,3 +276,8 @@ def retried(target: Target, ask: Callable[[], T]) -> T:
 def steady_s() -> float:
     """A clock for waits: it never steps back."""
     return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Wait that long."""
+    time.sleep(seconds)

@@ -40,7 +40,7 @@ def terminal_width() -> int | None:
 
 
 def layout(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], title: str, *, width: int | None
+    columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "", *, width: int | None
 ) -> str:
     """The table as text: folded at `width`, or of plain lines where there is none."""
     import io

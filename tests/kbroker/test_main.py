@@ -52,6 +52,7 @@ def test_version(capsys):
             ["--metadata", "zk://h:1"],
             "--metadata: Invalid value zk://h:1 for configuration kbroker",
         ),
+        (["--node-id", "one"], "--node-id: Invalid value one for configuration node.id"),
         (["--config", "/no/such/file"], "cannot read /no/such/file: No such file or directory"),
         (["--config", "/"], "cannot read /: Is a directory"),
     ],

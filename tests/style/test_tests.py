@@ -14,6 +14,7 @@ CONFORMANCE = "tests/kbroker/cluster/test_metadata_store_conformance.py"
 CODEC = "tests/wire/test_compiler.py"
 METRICS = "tests/kbroker/observability/test_metrics.py"
 COMMANDS = "tests/process/test_cli.py"
+LOCAL_CLUSTER = "tests/process/test_local_cluster.py"
 # Modules without a twin of their own: where they are tested, by path or by folder.
 TESTED_ELSEWHERE = {
     "wire/messages/": "tests/wire/messages/test_differential.py",
@@ -35,6 +36,8 @@ TESTED_ELSEWHERE = {
     "kbroker/process.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/ready.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/handlers/": "tests/exchanges/test_replay.py",
+    "kbroker/cli/cluster.py": LOCAL_CLUSTER,
+    "kbroker/cli/cluster_up.py": LOCAL_CLUSTER,
     "kbroker/cli/completion.py": COMMANDS,
     "kbroker/cli/connection.py": COMMANDS,
     "kbroker/cli/consume.py": COMMANDS,
