@@ -35,13 +35,16 @@ class History:
     """Of one partition, over all brokers and lives. Mutable.
 
     `committed` is what was below a high watermark, `leaders` who led in which epoch, `written` what
-    was seen at which place: (leader epoch, base offset) -> batch.
+    was seen at which place: (leader epoch, base offset) -> batch. From `loss_epoch` on there is
+    what the leader of that epoch had, after a loss that was logged; stragglers may show the rest
+    until they are cut.
     """
 
     committed: list[Batch] = field(default_factory=list)
     leaders: dict[int, str] = field(default_factory=dict)
     written: dict[tuple[int, int], Batch] = field(default_factory=dict)
     losses: int = 0
+    loss_epoch: int = -1
 
     @property
     def end(self) -> int:
@@ -111,11 +114,12 @@ class ClusterWatch:
             for record in self.truth.partitions().values()
         )
 
-    def lose(self, partition: PartitionId) -> None:
-        """A possible loss was logged: what was committed is what the next leader has of it."""
+    def lose(self, partition: PartitionId, leader_epoch: int) -> None:
+        """A possible loss was logged: what was committed is what the leader of this epoch has."""
         history = self._histories.setdefault(partition, History())
         history.committed.clear()
         history.losses += 1
+        history.loss_epoch = max(history.loss_epoch, leader_epoch)
 
     # --- the look ---
 
@@ -253,13 +257,18 @@ def one_leader(replica: Replica, history: History) -> Iterator[tuple[str, str]]:
 def served_prefix(replica: Replica, history: History) -> Iterator[tuple[str, str]]:
     """Below its high watermark a running broker has what was committed. What nobody has seen
     committed before is so from now on."""
-    watermark = replica.partition.high_watermark
+    partition, watermark = replica.partition, replica.partition.high_watermark
+    if partition.leader_epoch < history.loss_epoch:
+        return
     batches, committed = replica.scan.batches, history.committed
     while replica.checked < len(batches) and batches[replica.checked].last_offset < watermark:
         at = replica.checked
-        if at == len(committed):
+        straggles = not partition.is_leader and batches[at].leader_epoch < history.loss_epoch
+        if at == len(committed) and not straggles:
             committed.append(batches[at])
-        elif committed[at] != batches[at]:
+        elif at == len(committed) or committed[at] != batches[at]:
+            if straggles:
+                return
             words = f"{replica.name}: serves {batches[at]}, committed is {committed[at]}"
             yield "served_prefix", words
             return

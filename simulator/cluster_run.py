@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.cluster import Machine
@@ -65,7 +66,7 @@ def cluster_settings(plan: Plan) -> dict[str, str]:
 async def play_cluster(world: World) -> None:
     """Safety, then liveness, then the reckoning. InvariantError."""
     watch = ClusterWatch(world)
-    world.on_possible_loss = lambda topic, index: possible_loss(world, watch, topic, index)
+    world.on_possible_loss = partial(possible_loss, world, watch)
     links = {each: machine.link for each, machine in world.machines.items()}
     nemesis = ClusterNemesis(world, links, watch)
     await start_all(world)
@@ -117,7 +118,9 @@ async def start_all(world: World) -> None:
             raise InvariantError(f"broker {machine.node_id} does not start: {machine.failure}")
 
 
-def possible_loss(world: World, watch: ClusterWatch, topic: str, index: int) -> None:
+def possible_loss(
+    world: World, watch: ClusterWatch, topic: str, index: int, leader_epoch: int
+) -> None:
     """A broker has logged that acknowledged records may be missing: only where no flush promises
     the contrary."""
     promise = world.ledger.promises.get((topic, index))
@@ -125,7 +128,7 @@ def possible_loss(world: World, watch: ClusterWatch, topic: str, index: int) -> 
     if is_flushed:
         world.loop.fail(InvariantError(f"{topic}-{index} is flushed, and may have lost records"))
         return
-    watch.lose((topic, index))
+    watch.lose((topic, index), leader_epoch)
     world.situations.saw("possible loss logged")
     if promise is not None:
         world.ledger.forget_from((topic, index), 0)

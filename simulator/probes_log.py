@@ -57,7 +57,8 @@ class _Reader(logging.Handler):
         if isinstance(record.args, tuple) and UNCLEAN in record.args:
             world.situations.saw("stopped uncleanly")
         if "may lack acknowledged records" in text:
-            world.on_possible_loss(vars(record)["topic"], vars(record)["partition"])
+            place = vars(record)
+            world.on_possible_loss(place["topic"], place["partition"], place["leader_epoch"])
         if record.levelno >= logging.WARNING:
             world.counts["log lines"] += 1
             world.note(f"said: {record.getMessage()[:300]}")

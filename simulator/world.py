@@ -54,8 +54,9 @@ class World:
     """All of them, by broker id."""
     store: SharedStore | None = None
     """Of a cluster; a broker that is alone has its own."""
-    on_possible_loss: Callable[[str, int], None] = lambda topic, index: None
-    """A broker has logged that acknowledged records of this partition may be missing."""
+    on_possible_loss: Callable[[str, int, int], None] = lambda topic, index, leader_epoch: None
+    """A broker has logged that acknowledged records of this partition may be missing from that
+    leader epoch on."""
 
     def __post_init__(self) -> None:
         if self.store is None:

@@ -55,6 +55,7 @@ class Keeper:
 
     def heal(self) -> None:
         self._traps.clear()
+        self.refusals = 0
         self.machine.disk.heal()
         self.machine.disk.capacity_bytes = None
         if self.machine.flusher is not None:

@@ -33,6 +33,23 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 
+async def end_all(world: World, how: str) -> None:
+    """Of a cluster: what was acknowledged is on every disk. Whoever keeps them starts them again;
+    where the page cache counts as durable, nothing is promised then."""
+    machines = list(world.machines.values())
+    if how == "stop":
+        for machine in machines:
+            await machine.stop()
+        return
+    if not all(promise.is_flushed for promise in world.ledger.promises.values()):
+        return
+    for machine in machines:
+        if how == "power loss":
+            machine.crash()
+        else:
+            machine.kill()
+
+
 class FinalReader:
     """Creates the shared topics first of all, and reads them when all is over. Mutable."""
 
@@ -78,6 +95,7 @@ class FinalReader:
         how = self._chance.choice(("power loss", "kill", "stop"))
         self._world.note(f"after everything: {how}")
         if self._world.is_cluster:
+            await end_all(self._world, how)
             return
         if how == "power loss":
             self._world.machine.crash()
