@@ -52,12 +52,13 @@ EMPTY = memoryview(b"")
 class Followed:
     """One partition of a fetcher, in one leader epoch. Mutable."""
 
-    __slots__ = ("failures", "key", "leader_epoch", "partition", "rest")
+    __slots__ = ("failures", "key", "leader_epoch", "leader_high_watermark", "partition", "rest")
 
     def __init__(self, key: PartitionKey, partition: Partition) -> None:
         self.key = key
         self.partition = partition
         self.leader_epoch = partition.leader_epoch
+        self.leader_high_watermark = -1  # as it was told in this epoch
         self.failures = 0
         self.rest: asyncio.TimerHandle | None = None
 
@@ -269,10 +270,17 @@ class Fetcher:
             leader_log_start=data.log_start_offset,
             now_ms=self._clock.now_ms(),
         )
+        followed.leader_high_watermark = data.high_watermark
         if records and partition.log.log_end_offset == position.fetch_offset:
             self._rest(followed, "no batch is whole in the leader's answer")
-        elif records or partition.log.log_start_offset != position.log_start_offset:
-            followed.failures = 0
+            return
+        followed.failures = 0
+        if (
+            records
+            or partition.log.log_start_offset != position.log_start_offset
+            # In a session the leader knows what it has told.
+            or not self._session.is_kept
+        ):
             self._go_on(followed)
 
     def _start_over(
@@ -328,7 +336,7 @@ class Fetcher:
             leader_epoch=followed.leader_epoch,
             last_fetched_epoch=following.last_fetched_epoch,
             log_start_offset=partition.log.log_start_offset,
-            high_watermark=partition.high_watermark,
+            high_watermark=followed.leader_high_watermark,
         )
 
     def _rest(self, followed: Followed, reason: str) -> None:

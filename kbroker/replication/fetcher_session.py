@@ -31,7 +31,7 @@ class FetchPosition:
     leader_epoch: int
     last_fetched_epoch: int  # of the record before `fetch_offset`; -1: none
     log_start_offset: int
-    high_watermark: int
+    high_watermark: int  # the leader's, as told; -1: not yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class FetcherSession:
         return len(self._wanted)
 
     @property
-    def has_changes(self) -> bool:
-        """Whether the leader goes by something that is not wanted now."""
-        return bool(self._changed or self._forgotten)
+    def is_kept(self) -> bool:
+        """Whether the leader remembers what was asked, and what it has told."""
+        return self._epoch != INITIAL_EPOCH
 
     def put(self, key: PartitionKey, position: FetchPosition) -> None:
         """Fetch it from `position` on. What had its turn is read last next time."""

@@ -22,6 +22,7 @@ from kbroker.broker_client import (
 from simulator.loop import CURRENT, Process, SimulatedLoop
 from simulator.network import Network
 from tests.kbroker.broker_harness import run, running
+from tests.kbroker.passing_time import pass_time
 from wire.errors import WireError
 from wire.frame import response_frame
 from wire.header import read_request_header
@@ -135,7 +136,7 @@ def test_a_length_that_no_answer_has_is_refused_before_memory_is_taken(size: int
 def test_answers_go_to_whom_they_belong_to_in_order() -> None:
     async def scenario(scene: Scene) -> None:
         asked = [scene.ask() for _ in range(3)]
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert scene.far.asked == [1, 2, 3], "none waits for the answer of another"
         for number in scene.far.asked:
             scene.far.transport.write(answer_frame(number, number * 10))
@@ -149,7 +150,7 @@ def test_whoever_no_longer_waits_keeps_his_place_in_the_order() -> None:
     async def scenario(scene: Scene) -> None:
         first, second = scene.ask(), scene.ask()
         first.cancel()
-        await asyncio.sleep(1)
+        await pass_time(1)
         scene.far.transport.write(answer_frame(1, 10) + answer_frame(2, 20))
         assert (await second).throttle_time_ms == 20
 
@@ -169,9 +170,9 @@ def test_whoever_no_longer_waits_keeps_his_place_in_the_order() -> None:
 def test_a_broker_that_sends_nonsense_is_hung_up_on(answer: bytes) -> None:
     async def scenario(scene: Scene) -> None:
         scene.ask()
-        await asyncio.sleep(1)
+        await pass_time(1)
         scene.far.transport.write(answer)
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert not scene.client.is_open
         assert scene.far.lost
         with pytest.raises(ConnectionGoneError):
@@ -184,7 +185,7 @@ def test_a_broker_that_sends_nonsense_is_hung_up_on(answer: bytes) -> None:
 def test_a_connection_cut_at_any_byte_leaves_the_outcome_unknown(cut: int) -> None:
     async def scenario(scene: Scene) -> None:
         asked = [scene.ask(), scene.ask()]
-        await asyncio.sleep(1)
+        await pass_time(1)
         scene.far.transport.write(answer_frame(1)[:cut])
         scene.far.transport.close()
         for each in asked:
@@ -205,7 +206,7 @@ def test_a_broker_that_is_silent_for_too_long_is_hung_up_on() -> None:
         assert 2 <= loop.time() - begun < 2.1
         with pytest.raises(ConnectionGoneError):
             await patient
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert scene.far.lost
 
     play(scenario)
@@ -216,11 +217,11 @@ def test_a_deadline_is_each_requests_own() -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         scene.ask(5.0)
-        await asyncio.sleep(1)
+        await pass_time(1)
         scene.far.transport.write(answer_frame(1))
-        await asyncio.sleep(3)
+        await pass_time(3)
         second = scene.ask(5.0)
-        await asyncio.sleep(4.5)
+        await pass_time(4.5)
         assert scene.client.is_open, "the first one's deadline is over, and it was answered"
         with pytest.raises(ConnectionGoneError):
             await second

@@ -16,6 +16,7 @@ from kbroker.cluster.metadata_image import BrokerImage, MetadataImage
 from kbroker.cluster.metadata_records import BrokerRegistration, ListenerRecord
 from simulator.loop import CURRENT, Process, SimulatedLoop
 from simulator.network import Network, Route
+from tests.kbroker.passing_time import pass_time
 from tests.kbroker.test_broker_client import ASK, VERSION, OtherEnd, answer_frame
 from wire.messages.heartbeat import HeartbeatResponse
 
@@ -133,7 +134,7 @@ def test_whoever_gives_up_leaves_the_attempt_to_the_next() -> None:
         scene.network.change_route(HERE.host, THERE.host, Route(is_cut=True))
         first = asyncio.ensure_future(scene.clients.client(7))
         second = asyncio.ensure_future(scene.clients.client(7))
-        await asyncio.sleep(1)
+        await pass_time(1)
         first.cancel()
         scene.network.heal()
         assert (await second).is_open

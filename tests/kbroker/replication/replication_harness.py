@@ -27,6 +27,7 @@ from simulator.disk import SimulatedDisk
 from simulator.flusher import SimulatedFlusher
 from simulator.loop import CURRENT, Process, SimulatedLoop
 from simulator.network import Network
+from tests.kbroker.passing_time import pass_time
 from tests.log.log_harness import NOW, batch
 from wire.errors import ErrorCode, KafkaError
 
@@ -196,9 +197,6 @@ class Node:
             self.disk = self.disk.kill()
         self.cluster.loop.end_process(self.process)
 
-    def stop_fetching(self) -> None:
-        self.fetchers.close()
-
     def _spawn(self, work, name: str) -> asyncio.Task[None]:
         task = self.cluster.loop.create_task(work, name=name)
         self.tasks.append(task)
@@ -235,7 +233,9 @@ class Cluster:
     def __init__(self, loop: SimulatedLoop, chance: random.Random, count: int = 2) -> None:
         self.loop = loop
         self.chance = chance
-        self.network = Network(loop, chance, lambda *each: None)
+        self.network = Network(loop, chance, self._seen)
+        self.bytes_seen = 0
+        self._bytes_left: int | None = None
         loop.network = self.network
         self.log_config = LogConfig(flush_messages=1)
         self.max_sessions = 100
@@ -278,12 +278,30 @@ class Cluster:
             for node_id in everyone if tell is None else tell:
                 self.nodes[node_id].hear(index, record)
 
+    def lead_is_heard(self, node_id: int, index: int = 0) -> None:
+        """The newest record reaches a node."""
+        self[node_id].hear(index, self.records[index])
+
+    def cut_after(self, count: int) -> None:
+        """Reset the connections between the nodes once as many bytes more have arrived."""
+        self._bytes_left = count
+
+    def _seen(self, sender: str, receiver: str, data: bytes) -> None:
+        self.bytes_seen += len(data)
+        if self._bytes_left is not None:
+            self._bytes_left -= len(data)
+            if self._bytes_left <= 0:
+                self._bytes_left = None
+                for node in self.nodes.values():
+                    for endpoint in self.network.connections(node.host):
+                        endpoint.reset()
+
     async def until(self, true: Callable[[], bool], *, within_s: float = 60.0) -> float:
         """Wait until something holds; how long that took, in virtual seconds."""
         begun = self.loop.time()
         while not true():
             assert self.loop.time() - begun < within_s, "it never came to hold"
-            await asyncio.sleep(0.000_5)
+            await pass_time(0.000_5)
         return self.loop.time() - begun
 
     async def until_equal(self, index: int = 0, *, within_s: float = 60.0) -> float:
