@@ -104,14 +104,10 @@ class IsrChanges:
                 await asyncio.sleep(0)
 
     def _propose(self, partition: Partition) -> IsrProposal | None:
-        if partition.in_sync is None or self._broker_epoch() is None:
+        if self._broker_epoch() is None:
             return None
-        return partition.in_sync.propose(
-            self._now(),
-            high_watermark=partition.high_watermark,
-            leader_log_end=partition.log.log_end_offset,
-            lag_max_s=self._lag_max_ms() / 1000,
-            active=self._active(),
+        return partition.propose_isr(
+            self._now(), lag_max_s=self._lag_max_ms() / 1000, active=self._active()
         )
 
     def _start(self, partition: Partition, proposal: IsrProposal) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 
 from kbroker.cluster.metadata_records import NO_LEADER, PartitionRecord
 from kbroker.replication import divergence
 from kbroker.replication.following import Following
-from kbroker.replication.isr import InSyncReplicas
+from kbroker.replication.isr import InSyncReplicas, IsrProposal
 from log.flushing import FlushTicket
 from log.partition_log import AppendResult, PartitionLog
 from log.recompression import PreparedBatch
@@ -212,6 +212,22 @@ class Partition:
         )
         self.advance_high_watermark()
         return wants_to_join
+
+    def propose_isr(
+        self, now: float, *, lag_max_s: float, active: Mapping[int, int]
+    ) -> IsrProposal | None:
+        """The change of the ISR that is due, under way from here on; see `InSyncReplicas`."""
+        if self.in_sync is None:
+            return None
+        proposal = self.in_sync.propose(
+            now,
+            high_watermark=self.high_watermark,
+            leader_log_end=self.log.log_end_offset,
+            lag_max_s=lag_max_s,
+            active=active,
+        )
+        self.advance_high_watermark()  # somebody may be waited for no longer
+        return proposal
 
     def low_watermark(self, live: Container[int]) -> int:
         """The lowest log start of this leader and its live followers: below it all is deleted."""

@@ -339,6 +339,30 @@ def test_many_partitions_change_at_once_but_not_all() -> None:
     run(scenario)
 
 
+def test_who_stalls_just_before_it_joins_holds_producers_up_no_longer_than_the_lag() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.begin()
+        partition = scene.partitions[0]
+        scene.append()
+        scene.fetch(3, 0)
+        scene.append()
+        scene.fetch(2)
+        scene.fetch(3, 1)  # where the end was at its last Fetch, but not at the high watermark
+        scene.append()
+        scene.fetch(2)
+        codes: list[ErrorCode] = []
+        partition.when_acknowledged(2, -1, codes.append)
+        assert (partition.high_watermark, scene.way.transactions) == (2, 0)
+        await scene.changes.look_for_lag()
+        assert codes == []
+        await pass_time(LAG_MS / 1000 + 1)
+        await scene.changes.look_for_lag()
+        assert codes == [ErrorCode.NONE]
+        assert partition.record.isr == (1, 2)
+
+    run(scenario)
+
+
 def test_what_happens_during_a_change_is_looked_at_after_it() -> None:
     async def scenario(scene: Scene) -> None:
         await scene.begin()
