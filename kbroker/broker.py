@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.cluster.metadata_image import MetadataDelta
-from kbroker.cluster.metadata_records import BrokerRegistration, ListenerRecord
-from kbroker.cluster.metadata_store import MetadataStore, MetadataStoreError
-from kbroker.cluster.topic_ids import random_id, topic_id_text
+from kbroker.cluster.metadata_store import (
+    MetadataStoreError,
+)
+from kbroker.cluster.topic_ids import random_id
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.running_config import RunningConfig
 from kbroker.config_admin import ConfigAdmin
@@ -26,33 +27,35 @@ from kbroker.dispatch import Dispatcher
 from kbroker.flusher import Flusher, FlushScheduler
 from kbroker.handlers import HANDLERS
 from kbroker.live_configs import follow_changes, take_stored_configs, topic_defaults
+from kbroker.opening import Opening, StartError
 from kbroker.producer_ids import ProducerIds
+from kbroker.registration import registration_of
 from kbroker.replication.fetch_session import FetchSessions
 from kbroker.replication.replica_manager import ReplicaManager
 from kbroker.server import Server
 from kbroker.services import Services
-from kbroker.tasks import TaskSupervisor
+from kbroker.tasks import StoppedError, TaskSupervisor, before
 from kbroker.topics import GROUP_TOPIC, Topics
 from kbroker.upkeep import start_upkeep
 from kbroker.watch import Deadlines
-from log.log_directory import LogDirectory, LogDirectoryError
+from log.log_directory import LogDirectory
 from log.recovery import LogDamagedError
 from wire.errors import KafkaError
 
 if TYPE_CHECKING:
+    from kbroker.clustering import Clustering
     from kbroker.observability.monitoring import Monitoring
+
+__all__ = ["Broker", "StartError"]
 
 logger = logging.getLogger(__name__)
 
-CLUSTER_NAME = "kbroker"
+DRAIN_S = 10.0
+"""What the other brokers get to take over what this one leads, before it stops without that."""
 
 GROUPS_FIRST_S = 1.0
 """How long clients are kept waiting for groups that load: ordinary ones are there when the broker
 says that it is ready."""
-
-
-class StartError(Exception):
-    """The broker cannot start; the message is one line for the person who started it."""
 
 
 class Broker:
@@ -64,13 +67,13 @@ class Broker:
         self.failure = ""
         self._dependencies = dependencies
         self._loop = asyncio.get_running_loop()
-        self._store: MetadataStore | None = None
-        self._directory: LogDirectory | None = None
+        self._opening = Opening(config, dependencies)
         self._flusher: Flusher | None = None
         self._monitoring: Monitoring | None = None
+        self.clustering: Clustering | None = None
+        """What this broker is to others, where there are others."""
         self.replicas: ReplicaManager
         self.server: Server
-        self.cluster_id = ""
         self._logs_are_sound = False
         self._is_refused = False
         self._is_admitted = False
@@ -82,6 +85,11 @@ class Broker:
         return self.running_config.now
 
     @property
+    def cluster_id(self) -> str:
+        """Empty until the metadata were reached."""
+        return self._opening.cluster_id
+
+    @property
     def http_address(self) -> tuple[str, int] | None:
         """Where metrics are, if anywhere."""
         return None if self._monitoring is None else self._monitoring.http.address
@@ -89,7 +97,6 @@ class Broker:
     async def start(self, tasks: TaskSupervisor) -> None:
         """Open the disk, learn the metadata, take up leadership, then listen. StartError."""
         config = self.config
-        dependencies = self._dependencies
         paths = config.data_directories
         if len(paths) > 1:
             raise StartError("several log.dirs are not served yet: give one")
@@ -97,12 +104,9 @@ class Broker:
         await self._bind()
         if config.kbroker_http_listener is not None:
             await self._listen_http(config.kbroker_http_listener, path, tasks)
-        directory = self._open_directory(path)
         try:
-            self._store = store = await dependencies.open_store(f"{path}/metadata.sqlite")
-            store.on_broken = self._metadata_broken
-            store.on_full = directory.checkpoints.lend_reserve
-            await self._start_on(directory, store, tasks)
+            controller = await self._opening.open(path, stopped=self.stopped)
+            await self._start_on(controller, tasks)
         except LogDamagedError as error:
             self._is_refused = True
             raise StartError(
@@ -116,25 +120,13 @@ class Broker:
         except OSError as error:
             raise StartError(f"{error.filename or path}: {error.strerror or error}") from error
 
-    async def _start_on(
-        self, directory: LogDirectory, store: MetadataStore, tasks: TaskSupervisor
-    ) -> None:
+    async def _start_on(self, controller: Controller, tasks: TaskSupervisor) -> None:
         config = self.config
         dependencies = self._dependencies
-        controller = Controller(
-            store,
-            CLUSTER_NAME,
-            config.node_id,
-            dependencies.random,
-            defaults=topic_defaults(config),
-        )
-        cluster = await controller.create_cluster(cluster_id=directory.cluster_id)
-        if cluster.cluster_id != directory.cluster_id:
-            raise StartError(
-                f"{directory.path} belongs to cluster {directory.cluster_id}, "
-                f"its metadata to {cluster.cluster_id}"
-            )
-        self.cluster_id = cluster.cluster_id
+        directory, store = self._opening.directory, self._opening.store
+        assert directory is not None
+        assert store is not None
+        store.on_broken = self._metadata_broken
         metadata = MetadataCache(store, controller.keys)
         await metadata.load()
         take_stored_configs(self.running_config, metadata.image)
@@ -159,7 +151,10 @@ class Broker:
         replicas.open_logs(metadata.image, accept_damage=config.kbroker_accept_damaged_logs)
         self._logs_are_sound = True
         tasks.spawn_essential(metadata.run(), "metadata")
-        await self._join(directory, controller, metadata)
+        if store.is_shared:
+            await self._join_others(controller, metadata, topics, tasks)
+        else:
+            await self._join(directory, controller, metadata)
         replicas.start(metadata.image)
         coordinator = self._serve(metadata, topics, controller, tasks)
         follow_changes(
@@ -167,8 +162,10 @@ class Broker:
         )
         metadata.on_change(lambda delta: self._changed(delta, metadata, coordinator, tasks))
         await coordinator.start(wait_s=GROUPS_FIRST_S)
+        cluster = self.clustering
         dispatcher = Dispatcher(
             self.services,
+            handlers=HANDLERS if cluster is None else cluster.forwarder.wrap(HANDLERS),
             spawn=tasks.spawn,
             abort=dependencies.abort,
             meters=None if self._monitoring is None else self._monitoring.requests,
@@ -201,38 +198,13 @@ class Broker:
             note_flushed=directory.flushed_ends.note,
         )
 
-    def _open_directory(self, path: str) -> LogDirectory:
-        dependencies = self._dependencies
-        try:
-            self._directory = LogDirectory.open(
-                dependencies.file_system,
-                path,
-                node_id=self.config.node_id,
-                cluster_id=None,
-                new_cluster_id=topic_id_text(random_id(dependencies.random)),
-                new_directory_id=random_id(dependencies.random),
-            )
-        except LogDirectoryError as error:
-            raise StartError(str(error)) from None
-        return self._directory
-
     async def _join(
         self, directory: LogDirectory, controller: Controller, metadata: MetadataCache
     ) -> None:
         """Register, be admitted, and see it: every partition led here has a new leader epoch."""
         config = self.config
-        listeners = config.parsed_listeners()
-        registration = BrokerRegistration(
-            broker_id=config.node_id,
-            incarnation=random_id(self._dependencies.random),
-            log_directories=(directory.directory_id,),
-            listeners=tuple(
-                ListenerRecord(each.name, each.host, each.port, each.security_protocol)
-                for each in listeners.opened
-            ),
-            rack=config.broker_rack,
-            clean=directory.was_clean,
-        )
+        incarnation = random_id(self._dependencies.random)
+        registration = registration_of(config, self.server, directory, incarnation)
         await controller.start_broker(
             registration,
             is_lossy=lambda topic_id, _: self.replicas.is_lossy(topic_id, metadata.image),
@@ -242,6 +214,43 @@ class Broker:
             # The last start may have been one with another min.insync.replicas.
             await controller.spread_min_isr(metadata.image)
         await metadata.load()
+
+    async def _join_others(
+        self,
+        controller: Controller,
+        metadata: MetadataCache,
+        topics: Topics,
+        tasks: TaskSupervisor,
+    ) -> None:
+        """Become one of several brokers, who lead what this one does not."""
+        # Imported here: who is alone does not wait for it.
+        from kbroker.clustering import Clustering, Parts
+
+        directory, store = self._opening.directory, self._opening.store
+        assert directory is not None
+        assert store is not None
+        parts = Parts(
+            store=store,
+            controller=controller,
+            metadata=metadata,
+            topics=topics,
+            replicas=self.replicas,
+            directory=directory,
+            running_config=self.running_config,
+            server=self.server,
+            dependencies=self._dependencies,
+            loop_time=self._loop.time,
+            tasks=tasks,
+        )
+        self.clustering = Clustering(
+            parts, storage_failed=self.storage_failed, request_stop=self.request_stop
+        )
+        try:
+            await before(self.stopped, self.clustering.join())
+        except StoppedError:
+            raise StartError("stopped before the cluster has admitted this broker") from None
+        self._is_admitted = True
+        self.clustering.follow_partitions()
 
     def _serve(
         self,
@@ -286,7 +295,10 @@ class Broker:
             group_coordinator=coordinator,
             advertised_apis=[(int(key), row.advertised) for key, row in sorted(HANDLERS.items())],
             storage_failed=self.storage_failed,
+            **({} if self.clustering is None else self.clustering.services()),
         )
+        if self.clustering is not None:
+            self.clustering.on_lost = coordinator.leadership_changed
         return coordinator
 
     async def _bind(self) -> None:
@@ -329,6 +341,8 @@ class Broker:
     ) -> None:
         if delta.changed_broker_configs:
             take_stored_configs(self.running_config, metadata.image)
+        if self.clustering is not None:
+            self.clustering.changed(delta)
         self.replicas.apply(metadata.image, delta)
         group_topic_id = metadata.image.topic_ids.get(GROUP_TOPIC)
         if any(topic.name == GROUP_TOPIC for topic in delta.created_topics) or any(
@@ -374,22 +388,28 @@ class Broker:
     @property
     def _loss_is_told(self) -> bool:
         """Whether a possible loss at the last stop, if any, is on record: by the admission."""
-        return self._is_admitted or (self._directory is not None and self._directory.was_clean)
+        directory = self._opening.directory
+        return self._is_admitted or (directory is not None and directory.was_clean)
 
     async def drain(self) -> None:
         """Answer what has taken effect, start nothing more."""
         if self._monitoring is not None:
             self._monitoring.stopping()
+        if self.clustering is not None and self.config.controlled_shutdown_enable:
+            await self.clustering.drain(DRAIN_S)
         await self.server.drain()
 
     async def stop(self) -> None:
         """Stop serving, flush, write the checkpoints, and say last of all that it was clean."""
+        directory = self._opening.directory
         if hasattr(self, "server"):
             await self.server.close()
         if hasattr(self, "services"):
             self.services.group_coordinator.close()
         if self._monitoring is not None:
             await self._monitoring.close()
+        if self.clustering is not None:
+            self.clustering.close()
         if self._flusher is not None:
             self._flusher.close()
         clean = False
@@ -401,11 +421,13 @@ class Broker:
             clean = self._logs_are_sound or self._is_refused
             clean = clean and not self.failure and self._loss_is_told
             clean = self.replicas.close(clean=clean)
-        elif self._directory is not None:
+        elif directory is not None:
             # Nothing was opened: what it was left as, it still is.
-            self._directory.close(clean=self._directory.was_clean, high_watermarks={})
-        if self._store is not None:
-            await self._store.close()
+            directory.close(clean=directory.was_clean, high_watermarks={})
+        if self.clustering is not None:
+            await self.clustering.leave()
+        if self._opening.store is not None:
+            await self._opening.store.close()
         if self._logs_are_sound:
             logger.info("stopped%s", "" if clean else " uncleanly: the next start checks the logs")
 

@@ -7,7 +7,7 @@ only here. Where there are `meters`, each answer is measured; without them nothi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, cast
 
 from kbroker.connection import Connection
@@ -39,6 +39,7 @@ class Dispatcher:
         self,
         services: Services,
         *,
+        handlers: Mapping[ApiKey, AnyHandler] = HANDLERS,
         spawn: Callable[[Coroutine[None, None, None], str], object],
         abort: Callable[[], None],
         meters: RequestMeters | None = None,
@@ -49,7 +50,7 @@ class Dispatcher:
         self._abort = abort
         self._meters = meters
         self._max_elements = max_elements
-        self._handlers: dict[int, AnyHandler] = {int(key): row for key, row in HANDLERS.items()}
+        self._handlers: dict[int, AnyHandler] = {int(key): row for key, row in handlers.items()}
 
     def dispatch(self, frame: memoryview, connection: Connection) -> None:
         """Run the request in `frame`; its answer goes to `connection`, now or later."""

@@ -76,15 +76,24 @@ class StoppedError(Exception):
 
 async def before(stopped: asyncio.Event, work: Coroutine[None, None, T]) -> T:
     """What `work` returns, or StoppedError as soon as `stopped` is set: then it is cancelled."""
-    working = asyncio.ensure_future(work)
-    stopping = asyncio.ensure_future(stopped.wait())
-    try:
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(_outcome(work))
+        stopping = group.create_task(stopped.wait())
         await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise StoppedError
-    finally:
+        is_done = working.done()
         for each in (working, stopping):
             each.cancel()
-        # Nobody is left behind: a cancelled one still has its `finally` to do.
-        await asyncio.gather(working, stopping, return_exceptions=True)
+    if not is_done:
+        raise StoppedError
+    value, error = working.result()
+    if error is not None:
+        raise error
+    return value[0]
+
+
+async def _outcome(work: Coroutine[None, None, T]) -> tuple[list[T], Exception | None]:
+    """What it returned, or raised: a group of tasks would wrap that."""
+    try:
+        return [await work], None
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again
+        return [], error

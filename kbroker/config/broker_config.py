@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from kbroker.config.connection_values import HOST_AND_PORT, OVERRIDES
 from kbroker.config.coordinator_keys import CoordinatorKeys
-from kbroker.config.listeners import Listeners, parse_listeners
+from kbroker.config.listeners import Listeners, for_a_cluster, parse_listeners
 from kbroker.config.log_keys import LogKeys
 from kbroker.config.metadata_keys import MetadataKeys
+from kbroker.config.replication_keys import ReplicationKeys
 from kbroker.config.table import (
     CLUSTER_WIDE,
     INT_MAX,
@@ -26,7 +27,7 @@ from kbroker.config.table import (
 )
 
 
-class BrokerConfig(LogKeys, CoordinatorKeys, MetadataKeys):
+class BrokerConfig(LogKeys, CoordinatorKeys, ReplicationKeys, MetadataKeys):
     """One broker's configuration; each key is checked on its own, `check()` checks the whole."""
 
     # Who and where
@@ -230,48 +231,6 @@ class BrokerConfig(LogKeys, CoordinatorKeys, MetadataKeys):
         doc="The most partitions that one DescribeTopicPartitions answers.",
     )
 
-    # Replication
-    unclean_leader_election_enable: bool = boolean(
-        "unclean.leader.election.enable",
-        default=False,
-        update=CLUSTER_WIDE,
-        doc="Whether a replica that may lack committed records may lead when no other is left.",
-    )
-    replica_lag_time_max_ms: int = long(
-        "replica.lag.time.max.ms",
-        default=30_000,
-        doc="How long a follower may stay behind its leader's end before it leaves the ISR.",
-    )
-    replica_fetch_max_bytes: int = integer(
-        "replica.fetch.max.bytes",
-        default=1 << 20,
-        valid=at_least(0),
-        doc="The most that a follower asks for in one partition.",
-    )
-    replica_fetch_response_max_bytes: int = integer(
-        "replica.fetch.response.max.bytes",
-        default=10 << 20,
-        valid=at_least(0),
-        doc="The most that a follower asks for in one Fetch.",
-    )
-    replica_fetch_min_bytes: int = integer(
-        "replica.fetch.min.bytes", default=1, doc="The least that a follower's Fetch waits for."
-    )
-    replica_fetch_wait_max_ms: int = integer(
-        "replica.fetch.wait.max.ms", default=500, doc="How long a follower's Fetch may wait."
-    )
-    replica_fetch_backoff_ms: int = integer(
-        "replica.fetch.backoff.ms",
-        default=1000,
-        valid=at_least(0),
-        doc="How long a follower rests after a failed Fetch.",
-    )
-    controlled_shutdown_enable: bool = boolean(
-        "controlled.shutdown.enable",
-        default=True,
-        doc="Whether leadership moves to other brokers before this one stops.",
-    )
-
     def check(self) -> None:
         """ConfigError where keys are good one by one but not together; the words are Kafka's."""
         self.parsed_listeners()
@@ -317,10 +276,11 @@ class BrokerConfig(LogKeys, CoordinatorKeys, MetadataKeys):
 
     def parsed_listeners(self) -> Listeners:
         """The listeners to open and what to advertise for each; ConfigError, as Kafka words it."""
-        return parse_listeners(
+        parsed = parse_listeners(
             listeners=self.listeners,
             advertised=self.advertised_listeners,
             protocol_map=self.listener_security_protocol_map,
             inter_broker_name=self.inter_broker_listener_name,
             controller_names=self.controller_listener_names,
         )
+        return parsed if self.metadata_url() is None else for_a_cluster(parsed)

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 IGNORED: Mapping[str, tuple[str, ...]] = {
-    "there is no controller quorum, cluster metadata is in SQLite": (
+    "there is no controller quorum, cluster metadata is in SQLite or etcd": (
         "process.roles",
         "controller.",
         "metadata.log.",
         "metadata.max.",
         "initial.broker.registration.timeout.ms",
         "broker.heartbeat.interval.ms",
-        "broker.session.timeout.ms",
         "early.start.listeners",
         "unstable.",
     ),
@@ -104,9 +103,7 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
         "group.consumer.min.assignment.interval.ms",
         "group.consumer.max.assignment.interval.ms",
     ),
-    "preferred leaders are not restored on a timer": (
-        "auto.leader.rebalance.enable",
-        "leader.imbalance.check.interval.seconds",
+    "leadership goes back to every preferred leader, whatever the imbalance": (
         "leader.imbalance.per.broker.percentage",
     ),
     "a failed or cordoned data directory is not reported to a controller": (
@@ -223,17 +220,6 @@ NOT_YET: Mapping[str, tuple[str, ...]] = {
         "transaction.state.log.replication.factor",
         "transaction.state.log.min.isr",
         "transaction.state.log.segment.bytes",
-    ),
-    "a cluster of several brokers is not served yet": (
-        "request.timeout.ms",
-        "replica.lag.time.max.ms",
-        "replica.fetch.max.bytes",
-        "replica.fetch.response.max.bytes",
-        "replica.fetch.min.bytes",
-        "replica.fetch.wait.max.ms",
-        "replica.fetch.backoff.ms",
-        "controlled.shutdown.enable",
-        "unclean.leader.election.enable",
     ),
     "one interval serves all checkpoints, log.flush.offset.checkpoint.interval.ms": (
         "log.flush.start.offset.checkpoint.interval.ms",

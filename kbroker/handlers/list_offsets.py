@@ -3,8 +3,9 @@
 Versions 1 to 11. What a consumer may not read yet (above the high watermark, or the last stable
 offset with read_committed) is not answered either.
 
-- 4: leader epochs (KIP-320). 7: -3, the offset of the largest timestamp (KIP-734).
-- 8: -4, the earliest local offset (KIP-405). 9: -5, the newest tiered offset (KIP-1005).
+- 4: leader epochs (KIP-320). 5: a new leader says that it does not know the end yet (KIP-207).
+- 7: -3, the offset of the largest timestamp (KIP-734). 8: -4, the earliest local offset (KIP-405).
+- 9: -5, the newest tiered offset (KIP-1005).
 - 11: -6, the oldest offset not yet tiered (KIP-1023). There is no tiered storage: the earliest
   local offset is the log start, and nothing is tiered.
 """
@@ -37,6 +38,7 @@ SENTINEL_SINCE = {
     LATEST_TIERED: 9,
     EARLIEST_PENDING_UPLOAD: 11,
 }
+NOT_AVAILABLE_SINCE = 5
 READ_UNCOMMITTED = 0
 READ_COMMITTED = 1
 CONSUMER = -1
@@ -80,6 +82,14 @@ def _look_up(
     partition.check_leader(asked.current_leader_epoch)
     end_offset = _readable_end(partition, request)
     found = _find(partition, timestamp, end_offset)
+    near_the_end = timestamp == LATEST or (found is None and timestamp >= MAX_TIMESTAMP)
+    if near_the_end and not partition.is_high_watermark_known:
+        # All that was committed before its time a new leader knows a little later (KIP-207).
+        raise KafkaError(
+            ErrorCode.OFFSET_NOT_AVAILABLE
+            if context.api_version >= NOT_AVAILABLE_SINCE
+            else ErrorCode.LEADER_NOT_AVAILABLE
+        )
     answer = ListOffsetsPartitionResponse(partition_index=asked.partition_index, error_code=0)
     if found is not None:
         answer.offset, answer.timestamp, answer.leader_epoch = found

@@ -6,6 +6,9 @@ Versions 0 to 13. Below 4 there is no `allow_auto_topic_creation`: it counts as 
 - 7: leader epochs (KIP-320). 8: authorized operations (KIP-430). 10: topic ids (KIP-516).
 - 12: topics by id. 13: an error for the whole (KIP-1102).
 
+In a cluster the metadata store is asked once about a topic that this broker has not heard of, so
+that what was created through another broker is there at once.
+
 Deliberate deviations: a topic that this request creates is in its answer, ready to use (Kafka
 answers LEADER_NOT_AVAILABLE first); without `advertised.listeners` the broker's address is the one
 that the client has reached.
@@ -13,7 +16,7 @@ that the client has reached.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 
 from kbroker.cluster.metadata_image import TopicImage
 from kbroker.cluster.topic_names import topic_name_problem
@@ -37,11 +40,18 @@ IDS_SINCE = 12
 def handle(
     context: RequestContext, request: MetadataRequest
 ) -> MetadataResponse | Coroutine[None, None, MetadataResponse | None]:
-    """Answer from the image; only a topic to be created makes it wait."""
+    """Answer from the image; only a topic to be created, or one that other brokers may have made,
+    makes it wait."""
     _check_names(context, request)
     missing = _to_create(context, request)
     if missing:
         return _create_then_answer(context, request, missing)
+    lookup = context.services.topic_lookup
+    if lookup is not None and request.topics:
+        names = [topic.name for topic in request.topics if topic.name is not None]
+        unheard_of = lookup.worth_asking(names)
+        if unheard_of:
+            return _find_then_answer(context, request, lookup.find(unheard_of))
     return _answer(context, request, {})
 
 
@@ -65,6 +75,13 @@ def _to_create(context: RequestContext, request: MetadataRequest) -> list[str]:
         for name in dict.fromkeys(names)
         if name is not None and name not in known and topic_name_problem(name) is None
     ]
+
+
+async def _find_then_answer(
+    context: RequestContext, request: MetadataRequest, finding: Awaitable[None]
+) -> MetadataResponse:
+    await finding
+    return _answer(context, request, {})
 
 
 async def _create_then_answer(

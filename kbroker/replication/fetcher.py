@@ -213,7 +213,7 @@ class Fetcher:
 
     def _rest_s(self, failures: int) -> float:
         most = self._config().replica_fetch_backoff_ms / 1000
-        return min(most, LEAST_REST_S * 2 ** min(failures - 1, 20))
+        return min(most, LEAST_REST_S * float(1 << min(failures - 1, 20)))
 
     # Answers.
 

@@ -196,7 +196,7 @@ class ReplicaManager:
                 logger.info("%s-%d was deleted", topic, index, extra=place)
 
     def _delete_moved(self, image: MetadataImage) -> None:
-        """Delete the logs of partitions that were given to other brokers while this one was away."""
+        """Delete the logs of partitions that were given to others while this broker was away."""
         moved: dict[str, list[int]] = {}
         for name, index in sorted(self._directory.logs):
             topic = image.topic_by_name(name)

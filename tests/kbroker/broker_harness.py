@@ -98,17 +98,21 @@ def _sync(ticket: Syncable) -> OSError | None:
 
 @dataclass(slots=True)
 class World:
-    """What outlives a broker: disk, metadata, clock. Mutable; `flusher` is the running one's."""
+    """What outlives a broker: disk, metadata, clock. Mutable; `flusher` is the running one's.
+
+    `shares`: other brokers are on the same store.
+    """
 
     file_system: FileSystem = field(default_factory=SimulatedDisk)
     store: MemoryStore = field(default_factory=lambda: MemoryStore(random.Random(1)))
     clock: FixedClock = field(default_factory=FixedClock)
     chance: random.Random = field(default_factory=lambda: random.Random(2))
     flusher: LoopFlusher | None = None
+    shares: bool = False
 
     def dependencies(self) -> Dependencies:
         async def open_store(path: str) -> MetadataStore:
-            return Unclosed(self.store)  # type: ignore[return-value]
+            return Unclosed(self.store, is_shared=self.shares)  # type: ignore[return-value]
 
         def make_flusher(name: str) -> Flusher:
             self.flusher = LoopFlusher(asyncio.get_running_loop())
@@ -126,7 +130,8 @@ class World:
 class Unclosed:
     """A store that the next broker opens again."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, *, is_shared: bool = False) -> None:
+        self.is_shared = is_shared
         self._store = store
 
     def __getattr__(self, name: str) -> object:
@@ -230,7 +235,9 @@ class Client:
         self.send(request, version)
         return await self.receive()
 
-    async def create(self, name: str, *, partitions: int = 1, **configs: str) -> bytes:
+    async def create(
+        self, name: str, *, partitions: int = 1, replicas: int = 1, **configs: str
+    ) -> bytes:
         """Create a topic; its id."""
         answer = await self.ask(
             CreateTopicsRequest(
@@ -238,7 +245,7 @@ class Client:
                     CreatableTopic(
                         name=name,
                         num_partitions=partitions,
-                        replication_factor=1,
+                        replication_factor=replicas,
                         assignments=[],
                         configs=[
                             CreatableTopicConfig(name=key.replace("_", "."), value=value)

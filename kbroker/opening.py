@@ -1,0 +1,113 @@
+"""What a broker opens before anything else: its data directory, and the cluster's metadata.
+
+They belong together, and which comes first depends on where the metadata lie. Counterpart:
+`broker`, which starts on what was opened, and closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from kbroker.cluster.controller import Controller
+from kbroker.cluster.metadata_store import (
+    MetadataStore,
+    MetadataStoreError,
+    StoreRefusedError,
+)
+from kbroker.cluster.topic_ids import random_id, topic_id_text
+from kbroker.config.broker_config import BrokerConfig
+from kbroker.config.metadata_keys import DEFAULT_CLUSTER
+from kbroker.dependencies import Dependencies
+from kbroker.live_configs import topic_defaults
+from log.log_directory import LogDirectory, LogDirectoryError
+
+logger = logging.getLogger(__name__)
+
+STORE_RETRY_S = 1.0
+"""After which a metadata store is asked again that cannot be reached."""
+
+
+class StartError(Exception):
+    """The broker cannot start; the message is one line for the person who started it."""
+
+
+class Opening:
+    """Mutable: `directory` and `store` are there as soon as they are open, also where what came
+    after them failed."""
+
+    def __init__(self, config: BrokerConfig, dependencies: Dependencies) -> None:
+        self.directory: LogDirectory | None = None
+        self.store: MetadataStore | None = None
+        self.cluster_id = ""
+        self._config = config
+        self._dependencies = dependencies
+
+    async def open(self, path: str, *, stopped: asyncio.Event) -> Controller:
+        """Open both; the controller is on the store. StartError, KafkaError, OSError.
+
+        The directory comes first where the metadata lie in it; where brokers share them, they say
+        whose it has to be, and are waited for until somebody has `stopped` the broker.
+        """
+        if self._config.metadata_url() is not None:
+            controller = await self._reach_metadata(path, stopped)
+            cluster = await controller.create_cluster()
+            directory = self._open_directory(path, cluster.cluster_id)
+        else:
+            directory = self._open_directory(path, None)
+            controller = await self._open_store(path)
+            cluster = await controller.create_cluster(cluster_id=directory.cluster_id)
+            if cluster.cluster_id != directory.cluster_id:
+                raise StartError(
+                    f"{directory.path} belongs to cluster {directory.cluster_id}, "
+                    f"its metadata to {cluster.cluster_id}"
+                )
+        assert self.store is not None
+        self.store.on_full = directory.checkpoints.lend_reserve
+        self.cluster_id = cluster.cluster_id
+        return controller
+
+    async def _reach_metadata(self, path: str, stopped: asyncio.Event) -> Controller:
+        """Wait for the store that brokers share, however long it takes, and serve nothing."""
+        told = False
+        while not stopped.is_set():
+            try:
+                return await self._open_store(path)
+            except StoreRefusedError:
+                raise
+            except MetadataStoreError as error:
+                if not told:
+                    logger.warning("waiting for the metadata store: %s", error.detail)
+                told = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STORE_RETRY_S):
+                    await stopped.wait()
+        raise StartError("stopped before the metadata store could be reached")
+
+    async def _open_store(self, path: str) -> Controller:
+        config = self._config
+        self.store = await self._dependencies.open_store(f"{path}/metadata.sqlite")
+        url = config.metadata_url()
+        return Controller(
+            self.store,
+            DEFAULT_CLUSTER if url is None else url.cluster,
+            config.node_id,
+            self._dependencies.random,
+            defaults=topic_defaults(config),
+        )
+
+    def _open_directory(self, path: str, cluster_id: str | None) -> LogDirectory:
+        chance = self._dependencies.random
+        try:
+            self.directory = LogDirectory.open(
+                self._dependencies.file_system,
+                path,
+                node_id=self._config.node_id,
+                cluster_id=cluster_id,
+                new_cluster_id=topic_id_text(random_id(chance)),
+                new_directory_id=random_id(chance),
+            )
+        except LogDirectoryError as error:
+            raise StartError(str(error)) from None
+        return self.directory
