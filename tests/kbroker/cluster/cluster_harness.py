@@ -7,6 +7,7 @@ replicates: leaders do what a test has them do to the partition records.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
@@ -21,40 +22,57 @@ from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import BrokerRegistration, PartitionRecord, encode_partition
 from kbroker.cluster.metadata_store import (
+    MetadataStoreError,
     OutcomeUnknownError,
     Put,
     StoreUnavailableError,
+    Watch,
+    WatchBatch,
     modified_at,
 )
 from kbroker.cluster.topic_creation import TopicDefaults
 from simulator.disk import SimulatedDisk
 from simulator.loop import SimulatedLoop
+from wire.errors import KafkaError
 
 TTL_MS = 6000
 KEYS = Keys("main")
 
 
 class Client:
-    """One broker's way to the store. Mutable: `is_cut` until it is mended; `lose_next` answers of
-    transactions that were applied are lost on the way back."""
+    """One broker's way to the store. Mutable: while it `is_cut` nothing gets through, and events
+    wait; of `lose_next` transactions the answers are lost. With `chance` each way takes a while,
+    events lag, and now and then a transaction arrives after its sender has given up.
+    """
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.is_cut = False
         self.lose_next = 0
         self.transactions = 0
+        self.hold: asyncio.Future[None] | None = None
+        self.chance: random.Random | None = None
+        self.late = 0.0
+        self._under_way: dict[asyncio.Task[object], None] = {}
 
     def __getattr__(self, name: str) -> object:
         method = getattr(self._store, name)
         if name == "watch":
-            return method
+            return lambda *args: _LaggingWatch(self, method(*args))
 
         async def call(*args: object) -> object:
+            await self.delay(0.005)
             if self.is_cut:
                 raise StoreUnavailableError("cut off")
             if name == "transact":
                 self.transactions += 1
+                if self.chance is not None and self.chance.random() < self.late:
+                    task = asyncio.get_running_loop().create_task(self._later(method(*args)))
+                    self._under_way[task] = None
+                    task.add_done_callback(self._under_way.pop)
+                    raise OutcomeUnknownError("it is late")
             result = await method(*args)
+            await self.delay(0.005)
             if self.is_cut or (name == "transact" and self.lose_next):
                 self.lose_next -= not self.is_cut
                 raise OutcomeUnknownError("no answer")
@@ -62,11 +80,47 @@ class Client:
 
         return call
 
+    async def _later(self, transaction: Awaitable[object]) -> object:
+        """It arrives: applied, or refused, and nobody hears of it."""
+        await self.delay(8)
+        with contextlib.suppress(MetadataStoreError):
+            await transaction
+        return None
+
+    async def delay(self, most_s: float) -> None:
+        if self.chance is not None:
+            await pass_time(self.chance.uniform(0, most_s))
+
+
+class _LaggingWatch:
+    """The store's watch, as it arrives at the other end of a `Client`."""
+
+    def __init__(self, client: Client, watch: Watch) -> None:
+        self._client = client
+        self._watch = watch
+
+    def __aiter__(self) -> _LaggingWatch:
+        return self
+
+    async def __anext__(self) -> WatchBatch:
+        batch = await anext(self._watch)
+        await self._client.delay(0.05)
+        while self._client.is_cut:
+            await pass_time(0.1)
+        if self._client.hold is not None:
+            await self._client.hold
+        return batch
+
+    async def aclose(self) -> None:
+        await self._watch.aclose()
+
 
 class Node:
     """One life of a broker's process. Mutable."""
 
-    def __init__(self, cluster: Cluster, node_id: int, disk: SimulatedDisk) -> None:
+    def __init__(
+        self, cluster: Cluster, node_id: int, disk: SimulatedDisk, *, is_shared: bool = True
+    ) -> None:
         self.cluster = cluster
         self.node_id = node_id
         self.disk = disk
@@ -85,7 +139,7 @@ class Node:
         self.membership = Membership(
             self.controller,
             self.metadata,
-            is_shared=True,
+            is_shared=is_shared,
             make_registration=lambda incarnation: BrokerRegistration(node_id, incarnation),
             is_lossy=lambda topic_id, partition: topic_id in self.lossy,
             lease_file=LeaseFile(disk, "/data/membership-lease"),
@@ -108,11 +162,27 @@ class Node:
         self._tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def start(self) -> None:
-        await self.metadata.load()
+        """Until it is a member, or killed."""
+        starting = asyncio.get_running_loop().create_task(self._start())
+        self._tasks.append(starting)
+        await asyncio.wait([starting])
+        if not starting.cancelled():
+            starting.result()
+
+    async def _start(self) -> None:
+        while True:
+            with contextlib.suppress(StoreUnavailableError):
+                await self.metadata.load()
+                break
+            await pass_time(0.5)
         self.spawn(self.metadata.run())
         self.spawn(self.duties.run())
         await self.membership.join()
         self.spawn(self.membership.run())
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self._tasks)
 
     async def kill(self) -> None:
         """The process is gone; its lease ends by itself."""
@@ -120,7 +190,7 @@ class Node:
         for task in tasks:
             task.cancel()
         for answer in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(answer, Exception):
+            if isinstance(answer, Exception) and not isinstance(answer, KafkaError):
                 raise answer
 
     async def stop(self) -> None:
@@ -144,12 +214,12 @@ class Cluster:
         self.rebalance_interval_s = 0.0
         self.lives = 0
 
-    def make(self, node_id: int) -> Node:
+    def make(self, node_id: int, *, is_shared: bool = True) -> Node:
         self.lives += 1
         if node_id not in self.disks:
             self.disks[node_id] = SimulatedDisk()
             self.disks[node_id].make_directory("/data")
-        self.nodes[node_id] = Node(self, node_id, self.disks[node_id])
+        self.nodes[node_id] = Node(self, node_id, self.disks[node_id], is_shared=is_shared)
         return self.nodes[node_id]
 
     async def start(self, *node_ids: int) -> list[Node]:

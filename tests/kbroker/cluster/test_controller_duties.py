@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+
+import pytest
 
 from kbroker.cluster.broker_admission import unregister_broker
 from kbroker.cluster.metadata_records import NO_LEADER
 from kbroker.cluster.topic_creation import NewTopic
 from tests.kbroker.cluster.cluster_harness import TTL_MS, Cluster, pass_time, run, until
 from tests.kbroker.cluster.controller_harness import create
+from wire.errors import ErrorCode, KafkaError
 
 LEASE_S = TTL_MS / 1000
 
@@ -105,6 +109,85 @@ def test_preferred_replicas_get_their_partitions_back() -> None:
             )
         await pass_time(310)
         assert all(each.leader == each.replicas[0] for each in await cluster.records())
+
+    run(scenario)
+
+
+def test_a_new_controller_waits_for_an_image_of_its_own_term() -> None:
+    """Behind it, who seems to be gone may long be back: here broker 2."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        await create(nodes[0].controller, NewTopic("t", partition_count=6))
+        await nodes[1].settled()
+        nodes[0].duties._admit = lambda: pass_time(0)  # type: ignore[method-assign]
+        await nodes[2].kill()
+        await nodes[2].membership.leave()
+        await nodes[0].kill()
+        await nodes[1].settled()
+        held = nodes[1].client.hold = asyncio.get_running_loop().create_future()
+        again = cluster.make(2)
+        again.spawn(again.start())
+        await nodes[0].membership.leave()
+        assert nodes[1].metadata.image.controller_id == 0
+        await nodes[1].controller.become_controller(lease=nodes[1].membership.lease)
+        written = nodes[1].client.transactions
+        await pass_time(30)
+        assert nodes[1].controller.epoch > nodes[1].metadata.image.revision
+        assert nodes[1].client.transactions == written
+        held.set_result(None)
+        await pass_time(1)
+        assert (await cluster.read()).brokers[2].is_active
+
+    run(scenario)
+
+
+def test_a_partition_that_only_its_leaving_broker_can_lead_stays_with_it() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        await create(nodes[0].controller, NewTopic("t", assignment={0: [1], 1: [0]}))
+        await nodes[1].settled()
+        assert await nodes[1].membership.drain(5)
+        assert [each.leader for each in await cluster.records()] == [1, 0]
+        await nodes[1].kill()
+        await nodes[1].membership.leave()
+        await pass_time(1)
+        assert [each.leader for each in await cluster.records()] == [NO_LEADER, 0]
+
+    run(scenario)
+
+
+def test_no_new_partition_is_placed_on_a_broker_that_leaves() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        assert await nodes[2].membership.drain(5)
+        new = NewTopic("t", partition_count=12, replication_factor=2)
+        await create(nodes[0].controller, new)
+        assert all(2 not in each.replicas for each in await cluster.records())
+
+    run(scenario)
+
+
+def test_a_broker_that_runs_and_is_unregistered_joins_anew() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        await nodes[0].controller.unregister_broker(1)
+        await pass_time(1)
+        assert nodes[1].events == ["lost", "joined"]
+        with pytest.raises(KafkaError) as caught:
+            await nodes[0].controller.unregister_broker(7)
+        assert caught.value.code is ErrorCode.BROKER_ID_NOT_REGISTERED
+
+    run(scenario)
+
+
+def test_a_minimum_that_another_default_asks_for_reaches_the_partitions() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        await create(nodes[0].controller, NewTopic("t", partition_count=3))
+        nodes[0].controller.defaults = replace(cluster.defaults, min_isr=1)
+        await pass_time(20)
+        assert {each.min_isr for each in await cluster.records()} == {1}
 
     run(scenario)
 

@@ -124,6 +124,19 @@ def test_the_controller_that_loses_its_lease_is_replaced() -> None:
     run(scenario)
 
 
+def test_who_is_lost_holds_no_office_at_once() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        (node,) = await cluster.start(0)
+        assert node.controller.epoch
+        node.membership.lost("as if")
+        assert node.events == ["lost"]
+        assert (node.controller.epoch, node.membership.broker_epoch) == (0, 0)
+        node.membership.lost("as if once more")
+        assert node.events == ["lost"]
+
+    run(scenario)
+
+
 def test_a_registration_that_somebody_deletes_is_lost_at_once() -> None:
     async def scenario(cluster: Cluster) -> None:
         nodes = await cluster.start(0, 1)
@@ -176,6 +189,127 @@ def test_a_loss_is_told_until_an_admission_has_taken_note() -> None:
         await pass_time(1)
         assert node.events == ["lost", "joined"]
         assert (await cluster.read()).brokers[2].registration.lossy_topics == ()
+
+    run(scenario)
+
+
+def test_a_stop_while_joining_leaves_nothing_behind() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        node = cluster.make(0)
+        await node.metadata.load()
+        # Nobody is there to admit it: its own duties do not run.
+        joining = asyncio.get_running_loop().create_task(node.membership.join())
+        await pass_time(3 * TTL_MS / 1000)
+        assert (await cluster.read()).brokers[0].broker_epoch == node.membership.broker_epoch
+        joining.cancel()
+        await asyncio.wait([joining])
+        await node.membership.leave()
+        assert not (await cluster.read()).brokers
+        assert node.membership.state is MembershipState.LOST
+
+    run(scenario)
+
+
+def test_a_store_out_of_reach_at_the_start_is_waited_for() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        node = cluster.make(0)
+        await node.metadata.load()
+        node.client.is_cut = True
+        starting = asyncio.get_running_loop().create_task(node.start())
+        await pass_time(100)
+        assert not starting.done()
+        node.client.is_cut = False
+        await starting
+        assert node.membership.state is MembershipState.FRESH
+
+    run(scenario)
+
+
+def test_a_rejoin_goes_by_no_image_that_is_behind() -> None:
+    """The image still shows the life before when the next one has registered."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        held = asyncio.get_running_loop().create_future()
+        nodes[1].client.hold = held
+        former = nodes[1].membership.broker_epoch
+        nodes[1].membership.lost("as if")
+        await pass_time(2)
+        now = (await cluster.read()).brokers[1]
+        assert now.is_active
+        assert nodes[1].membership.broker_epoch == now.broker_epoch > former
+        assert nodes[1].metadata.image.brokers[1].broker_epoch == former
+        assert nodes[1].events == ["lost"]
+        held.set_result(None)
+        await pass_time(1)
+        assert nodes[1].events == ["lost", "joined"]
+
+    run(scenario)
+
+
+def test_another_broker_that_has_taken_the_id_meanwhile_ends_this_one() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        (first,) = await cluster.start(0)
+        first.client.is_cut = True
+        await pass_time(2 * TTL_MS / 1000)
+        del cluster.disks[0]
+        await cluster.start(0)
+        first.client.is_cut = False
+        await pass_time(5 * TTL_MS / 1000)
+        assert first.events == ["lost", "another broker runs with node.id 0"]
+        await first.kill()
+
+    run(scenario)
+
+
+def test_a_disk_that_takes_no_lease_file_is_no_reason_to_stay_away() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        node = cluster.make(0)
+        node.disk.remove_tree("/data")
+        await node.start()
+        assert node.membership.state is MembershipState.FRESH
+
+    run(scenario)
+
+
+def test_who_cannot_be_drained_in_time_is_told_so() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        nodes[0].client.is_cut = True  # the controller
+        before = asyncio.get_running_loop().time()
+        assert not await nodes[1].membership.drain(3)
+        assert 3 <= asyncio.get_running_loop().time() - before < 3.1
+        nodes[1].client.is_cut = True
+        assert not await nodes[1].membership.drain(3)
+
+    run(scenario)
+
+
+def test_a_broker_alone_is_drained_at_once() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        (node,) = await cluster.start(0)
+        before = node.client.transactions
+        assert await node.membership.drain(3)
+        assert node.client.transactions == before
+
+    run(scenario)
+
+
+def test_a_store_of_this_process_alone_has_no_leases() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        node = cluster.make(0, is_shared=False)
+        await node.metadata.load()
+        assert node.membership.state is MembershipState.LOST
+        broker_epoch = await node.membership.join()
+        await node.membership.run()  # there is nothing to keep alive
+        own = (await cluster.read()).brokers[0]
+        assert (own.broker_epoch, own.is_active) == (broker_epoch, True)
+        assert not node.disk.exists("/data/membership-lease")
+        assert node.client.transactions == 3  # registration, office, admission
+        assert await node.membership.drain(3)
+        await node.membership.leave()
+        assert node.client.transactions == 3
+        assert (await cluster.store.get(KEYS.broker(0))).lease == 0
 
     run(scenario)
 
