@@ -193,6 +193,7 @@ class Clustering:
         if delta.changed_brokers:
             self._asking.endpoints_changed()
             self._fetching.endpoints_changed()
+            self.isr_changes.brokers_changed()
 
     async def drain(self, timeout_s: float) -> None:
         """Give away what this broker leads, while it still serves; returns early once that is so,

@@ -161,6 +161,11 @@ class InSyncReplicas:
         ]
         return min([own_log_start, *starts])
 
+    @property
+    def is_anybody_awaited(self) -> bool:
+        """Whether the high watermark waits for followers that have not joined yet."""
+        return any(each.is_awaited for each in self._followers.values())
+
     def maximal_isr(self) -> tuple[int, ...]:
         """The members of every ISR that may be in force, in the order of the replicas."""
         members = {*self.record.isr, *self._perhaps}

@@ -95,6 +95,13 @@ class IsrChanges:
         else:
             self._start(partition, proposal)
 
+    def brokers_changed(self) -> None:
+        """Some came or went: who has gone is not waited for until its lag shows."""
+        for partition in self._partitions():
+            in_sync = partition.in_sync
+            if in_sync is not None and in_sync.is_anybody_awaited:
+                self.note(partition)
+
     async def look_for_lag(self) -> None:
         """Look at all partitions: members that lag, followers that caught up."""
         for index, partition in enumerate(list(self._partitions())):

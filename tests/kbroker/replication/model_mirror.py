@@ -159,7 +159,7 @@ class Mirror:
         end = ours.log.log_end_offset
         theirs.check_leader(ours.leader_epoch)
         assert theirs.diverging_epoch(following.last_fetched_epoch, end) is None
-        records = read(_Leader(theirs), end, 1)
+        records = read(theirs.log, end, 1)
         high_watermark = theirs.high_watermark
         theirs.fetched_by_follower(
             follower,
@@ -235,13 +235,27 @@ class Mirror:
         self._end(label.broker)
 
     def _end(self, broker: int) -> None:
-        """The disk as the model says; what of it survives otherwise is the log's own tests'."""
+        """A power cut, after which the disk has as much as the model says."""
         node, end = self.nodes[broker], len(self.state.brokers[broker].log)
-        log = node.home.open(clean=False) if node.partition is None else node.partition.log
-        log.flush_now()
-        log.truncate_to(end)
-        node.home.disk = node.home.disk.crash(self.chance)
+        whole = node.home.open(clean=False) if node.partition is None else node.partition.log
+        durable_end = whole.recovery_point
+        tail = {offset: bytes(read(whole, offset, 1)) for offset in range(durable_end, end)}
         node.partition = None
+        node.home.disk = node.home.disk.crash(self.chance)
+        log = node.home.open(clean=False)
+        assert log.log_end_offset >= durable_end, "what was durable is lost"
+        log.truncate_to(end)
+        for offset in range(log.log_end_offset, end):
+            log.append_as_follower(memoryview(tail[offset]), now_ms=node.home.now_ms)
+        log.flush_now()
+        node.home.disk = node.home.disk.crash(self.chance)
+
+    def checkpoint(self, broker: int) -> None:
+        """What a broker writes every second."""
+        node = self.nodes[broker]
+        if node.partition is not None:
+            node.home.checkpoint(node.partition.log)
+            node.home.checkpoints.high_watermark = node.partition.high_watermark
 
     def _start(self, label: Label, before: State) -> None:
         self.nodes[label.broker].high_watermark = label.argument
@@ -353,13 +367,6 @@ class Mirror:
         partition = self.nodes[index].partition
         assert partition is not None
         return partition
-
-
-class _Leader:
-    """For `read`."""
-
-    def __init__(self, partition: Partition) -> None:
-        self.partition = partition
 
 
 def _stored(proposal: IsrProposal) -> PartitionRecord:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kbroker.cluster.metadata_records import PartitionRecord
 from kbroker.replication.partition import Partition
 from log.flushing import FlushTicket
-from log.partition_log import AppendResult
+from log.partition_log import AppendResult, PartitionLog
 from tests.log.log_harness import LogOnDisk, batch, values_of
 from wire.errors import ErrorCode, KafkaError
 from wire.records.batch import iterate_batches
@@ -117,7 +117,7 @@ def fetch(
             following.truncate_to_divergence(epoch, end_offset)
         return ErrorCode.NONE
     high_watermark, log_start = theirs.high_watermark, theirs.log.log_start_offset
-    records = read(leader, offset, batches)
+    records = read(theirs.log, offset, batches)
     theirs.fetched_by_follower(
         follower.node, follower.broker_epoch, offset, ours.log.log_start_offset, now=now
     )
@@ -132,9 +132,8 @@ def fetch(
     return ErrorCode.NONE
 
 
-def read(leader: Replica, offset: int, batches: int) -> memoryview:
+def read(log: PartitionLog, offset: int, batches: int) -> memoryview:
     """At most so many whole batches from `offset` on, as they lie in one segment."""
-    log = leader.partition.log
     piece = log.read(offset, max_bytes=1 << 20, upper_bound_offset=log.log_end_offset)
     if piece is None:
         return NOTHING

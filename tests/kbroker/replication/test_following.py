@@ -61,7 +61,7 @@ def test_with_page_cache_durability_an_append_is_durable_at_once() -> None:
 def test_the_high_watermark_never_passes_the_followers_own_durable_end() -> None:
     leader, follower = pair()
     leader.append(b"a")
-    records = read(leader, 0, 1)
+    records = read(leader.partition.log, 0, 1)
     following = follower.partition.followed_in(1)
     following.append(records, leader_high_watermark=9, leader_log_start=0, now_ms=NOW)
     assert follower.partition.high_watermark == 0
@@ -115,11 +115,11 @@ def test_records_that_do_not_continue_the_log_are_refused_and_change_nothing() -
     leader.append(b"a")
     following = follower.partition.followed_in(1)
     offsets = {"leader_high_watermark": 0, "leader_log_start": 0, "now_ms": NOW}
-    following.append(read(leader, 0, 1), **offsets)
+    following.append(read(leader.partition.log, 0, 1), **offsets)
     follower.flush()
-    damaged = bytearray(read(leader, 0, 1))
+    damaged = bytearray(read(leader.partition.log, 0, 1))
     damaged[-1] ^= 1
-    for records in (read(leader, 0, 1), memoryview(damaged)):
+    for records in (read(leader.partition.log, 0, 1), memoryview(damaged)):
         with pytest.raises(KafkaError):
             following.append(records, **offsets)
         assert (follower.end, follower.armed) == (1, False)

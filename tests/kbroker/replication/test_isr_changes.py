@@ -339,26 +339,43 @@ def test_many_partitions_change_at_once_but_not_all() -> None:
     run(scenario)
 
 
+async def awaited(scene: Scene) -> list[ErrorCode]:
+    """Broker 3 has caught up but for the high watermark; what a producer is told that waits."""
+    await scene.begin()
+    scene.append()
+    scene.fetch(3, 0)
+    scene.append()
+    scene.fetch(2)
+    scene.fetch(3, 1)  # where the end was at its last Fetch
+    scene.append()
+    scene.fetch(2)
+    codes: list[ErrorCode] = []
+    partition = scene.partitions[0]
+    partition.when_acknowledged(2, -1, codes.append)
+    assert (partition.high_watermark, scene.way.transactions) == (2, 0)
+    return codes
+
+
 def test_who_stalls_just_before_it_joins_holds_producers_up_no_longer_than_the_lag() -> None:
     async def scenario(scene: Scene) -> None:
-        await scene.begin()
-        partition = scene.partitions[0]
-        scene.append()
-        scene.fetch(3, 0)
-        scene.append()
-        scene.fetch(2)
-        scene.fetch(3, 1)  # where the end was at its last Fetch, but not at the high watermark
-        scene.append()
-        scene.fetch(2)
-        codes: list[ErrorCode] = []
-        partition.when_acknowledged(2, -1, codes.append)
-        assert (partition.high_watermark, scene.way.transactions) == (2, 0)
+        codes = await awaited(scene)
         await scene.changes.look_for_lag()
+        scene.changes.brokers_changed()
         assert codes == []
         await pass_time(LAG_MS / 1000 + 1)
         await scene.changes.look_for_lag()
         assert codes == [ErrorCode.NONE]
-        assert partition.record.isr == (1, 2)
+        assert scene.partitions[0].record.isr == (1, 2)
+
+    run(scenario)
+
+
+def test_who_is_gone_just_before_it_joins_is_waited_for_no_longer() -> None:
+    async def scenario(scene: Scene) -> None:
+        codes = await awaited(scene)
+        del scene.epochs[3]
+        scene.changes.brokers_changed()
+        assert codes == [ErrorCode.NONE]
 
     run(scenario)
 

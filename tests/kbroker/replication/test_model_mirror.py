@@ -28,6 +28,8 @@ def walk(seed: int) -> Mirror:
                 mirror.propose(chance.randrange(3), removing=chance.random() < 0.3)
             elif roll < 0.17:
                 mirror.time_out(chance.randrange(3))
+            elif roll < 0.2:
+                mirror.checkpoint(chance.randrange(3))
             else:
                 step = drawn_step(mirror.state, ALL_RULES, urn, chance)
                 if step is not None and step[0].action not in OWN:
