@@ -15,6 +15,7 @@
 - `partition_changes.py` many changes of partitions, written in batches
 - `membership.py`       a broker's lease, registration and admission, for as long as it runs
 - `lease_file.py`       the lease's id, for the next start
+- `requested_elections.py` elections that a person asks for
 - `controller_duties.py` what the controller does unasked
 - `controller.py`       every change of topics, leaders and producer-id blocks
 """

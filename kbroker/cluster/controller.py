@@ -34,6 +34,7 @@ from kbroker.cluster.metadata_records import (
 )
 from kbroker.cluster.metadata_store import Get, MetadataStore, Put, key_absent, modified_at
 from kbroker.cluster.placement import PlacementStart
+from kbroker.cluster.requested_elections import Asked, elect_leaders
 from kbroker.cluster.topic_changes import (
     ConfigChange,
     change_topic_configs,
@@ -196,6 +197,12 @@ class Controller:
     async def unregister_broker(self, broker_id: int) -> int:
         """Forget a broker for good; returns the revision. KafkaError(BROKER_ID_NOT_REGISTERED)."""
         return await unregister_broker(self._term, broker_id)
+
+    async def elect_leaders(
+        self, partitions: Sequence[Asked], *, unclean: bool
+    ) -> dict[Asked, KafkaError | int]:
+        """By topic id and partition the revision of its election, or why there was none."""
+        return await elect_leaders(self._term, partitions, unclean=unclean)
 
     async def create_topics(
         self,

@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 NOT_REGISTERED = 0
 """In place of a broker epoch: there is no such broker. (An absent key was created at 0.)"""
 
-SLICE = 500
-"""Partitions that are looked at in one go, a few milliseconds: then others have their turn."""
+SLICE = 100
+"""Partitions looked at in one go, a few milliseconds at most: then others have their turn."""
 
 
 class Members:
