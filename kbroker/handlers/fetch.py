@@ -18,10 +18,10 @@ import asyncio
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.fetch_reading import (
     EMPTY,
+    READ_TO_HIGH_WATERMARK,
+    READ_TO_LAST_STABLE,
     Answer,
-    ConsumerReading,
     FetchReading,
-    PartitionReading,
     failed,
     release,
 )
@@ -177,15 +177,19 @@ def _reading(context: RequestContext, request: FetchRequest, sought: FetchContex
     replica = None
     if replica_id < 0:
         limit_bytes = min(limit_bytes, services.config.fetch_max_bytes)
-        read_committed = request.isolation_level == READ_COMMITTED
-        read: PartitionReading = ConsumerReading(read_committed=read_committed)
+        read = (
+            READ_TO_LAST_STABLE
+            if request.isolation_level == READ_COMMITTED
+            else READ_TO_HIGH_WATERMARK
+        )
     elif context.connection.listener.name == services.internal_listener:
-        read = replica = ReplicaReading(
+        replica = ReplicaReading(
             replica_id,
             -1 if state is None else state.replica_epoch,
             now=asyncio.get_running_loop().time(),
             isr_changes=services.isr_changes,
         )
+        read = replica.read
     else:
         read = _read_for_nobody
     return FetchReading(

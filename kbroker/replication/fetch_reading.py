@@ -147,7 +147,7 @@ class ConsumerReading:
     def __init__(self, *, read_committed: bool) -> None:
         self.read_committed = read_committed
 
-    def __call__(
+    def read(
         self,
         partition: Partition,
         asked: FetchPartition,
@@ -193,6 +193,10 @@ class ConsumerReading:
         if found is not None:
             answer.records = found
         return answer
+
+
+READ_TO_HIGH_WATERMARK: PartitionReading = ConsumerReading(read_committed=False).read
+READ_TO_LAST_STABLE: PartitionReading = ConsumerReading(read_committed=True).read
 
 
 def _diverging_epoch(partition: Partition, asked: FetchPartition) -> EpochEndOffset | None:

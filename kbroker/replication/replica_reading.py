@@ -48,7 +48,7 @@ class ReplicaReading:
         self.isr_changes = isr_changes
         self.is_recorded = False
 
-    def __call__(
+    def read(
         self,
         partition: Partition,
         asked: FetchPartition,

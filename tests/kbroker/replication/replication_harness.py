@@ -23,10 +23,11 @@ from kbroker.server import Server
 from kbroker.watch import Deadlines
 from log.log_config import LogConfig
 from log.partition_log import PartitionLog
+from simulator.cluster import UNWINDING_TURNS
 from simulator.disk import SimulatedDisk
 from simulator.flusher import SimulatedFlusher
 from simulator.loop import CURRENT, Process, SimulatedLoop
-from simulator.network import Network
+from simulator.network import WORLD, Network
 from tests.kbroker.passing_time import pass_time
 from tests.log.log_harness import NOW, batch
 from wire.errors import ErrorCode, KafkaError
@@ -195,7 +196,14 @@ class Node:
         else:
             self.cluster.network.kill(self.process)
             self.disk = self.disk.kill()
-        self.cluster.loop.end_process(self.process)
+        self._end_process(self.process, UNWINDING_TURNS)
+
+    def _end_process(self, process: Process, turns: int) -> None:
+        """Its tasks unwind; what is still planned after that never happens."""
+        if turns:
+            WORLD.run(self.cluster.loop.call_soon, self._end_process, process, turns - 1)
+        else:
+            self.cluster.loop.end_process(process)
 
     def _spawn(self, work, name: str) -> asyncio.Task[None]:
         task = self.cluster.loop.create_task(work, name=name)
@@ -371,5 +379,6 @@ def play(scenario: Callable[[Cluster], Awaitable[None]], *, count: int = 2, seed
         for node in cluster.nodes.values():
             if node.is_up:
                 node.kill()
-        loop.run_until_complete(asyncio.sleep(0))
+        for _ in range(UNWINDING_TURNS + 2):
+            loop.run_until_complete(asyncio.sleep(0))
         loop.close()

@@ -42,7 +42,7 @@ def read(known: Known, *partitions: FetchPartition, limit_bytes: int = 1 << 20) 
     reading = FetchReading(
         FetchContext(list(partitions)),
         replicas=known,  # type: ignore[arg-type]
-        read_partition=ConsumerReading(read_committed=False),
+        read_partition=ConsumerReading(read_committed=False).read,
         by_id=False,
         min_bytes=1,
         limit_bytes=limit_bytes,

@@ -37,7 +37,7 @@ def asked(offset: int, *, leader_epoch: int = 0, last_epoch: int = -1) -> FetchP
 def read(
     reading: ReplicaReading, stage: Stage, asked: FetchPartition, max_bytes: int = 1 << 20
 ) -> PartitionData:
-    return reading(stage.partition, asked, max_bytes=max_bytes, first=True, cached_only=False)
+    return reading.read(stage.partition, asked, max_bytes=max_bytes, first=True, cached_only=False)
 
 
 def follower(broker_id: int = 2, broker_epoch: int = 100, joins: Joins | None = None):
