@@ -7,9 +7,10 @@ What a call may come to, whatever the network does:
 - OutcomeUnknownError: a request that may not happen twice was sent, and nobody knows what became
   of it. Reads, and what may happen twice, are asked of another member instead.
 
-Each connection begins with the member's own status: its version, that it knows a leader, and that
-it is of the same etcd cluster as the others. Every request says that a member without a leader is
-to refuse it (`hasleader`).
+Each connection begins with two questions: the member's version, and a key, to see that it knows a
+leader, lets this user in, and is of the same etcd cluster as the others. (Its status would say all
+that, but newer versions tell it to root alone.) Every request says that a member without a leader
+is to refuse it (`hasleader`).
 
 Deliberately not here: client certificates (the gateway cannot authenticate by them), serializable
 reads, load balancing. Counterparts: `etcd_http.py` (a connection), `etcd_errors.py` (what refusals
@@ -31,7 +32,7 @@ from kbroker.cluster.etcd_http import (
     Endpoint,
     HttpConnection,
 )
-from kbroker.cluster.etcd_messages import Json, MalformedAnswerError, Message, version_of
+from kbroker.cluster.etcd_messages import Json, MalformedAnswerError, Message, one_key, version_of
 from kbroker.cluster.metadata_store import (
     MetadataStoreError,
     OutcomeUnknownError,
@@ -49,7 +50,7 @@ MAX_CALLS = 32
 MAX_WAITING_CALLS = 10_000
 ATTEMPTS_WITHIN_TIMEOUTS = 2
 """No attempt begins later than that many timeouts after the first."""
-PAUSE_S = 0.1
+PAUSE_TIMEOUTS = 0.05
 """Between rounds in which no member did anything: elections take a second or two."""
 MAX_LINE_BYTES = 512 << 20
 """Of a stream: more than etcd sends at once to a watch that is far behind."""
@@ -57,7 +58,9 @@ MAX_LINE_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class GatewayOptions:
-    """How to reach etcd. An empty user: none is named. `tls` None: in the clear."""
+    """How to reach etcd. An empty user: none is named. `tls` None: in the clear. `home`: a key
+    that the user may read, and what begins with it.
+    """
 
     endpoints: tuple[Endpoint, ...]
     tls: ssl.SSLContext | None = None
@@ -65,6 +68,7 @@ class GatewayOptions:
     password: str = ""
     allow_old: bool = False
     timeout_s: float = 2.0
+    home: str = "/"
 
 
 class UnansweredError(StoreUnavailableError):
@@ -184,7 +188,7 @@ class Gateway:
             if tried % len(self.options.endpoints) == 0:
                 if isinstance(error, StoreRefusedError):
                     raise error
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(PAUSE_TIMEOUTS * self.options.timeout_s)
             if self._is_closed or loop.time() > last_start:
                 raise error
 
@@ -264,8 +268,11 @@ class Gateway:
         try:
             if self.options.user and self._token is None:
                 self._token = await self._authenticate(connection)
-            answer = await connection.ask("/v3/maintenance/status", self._headers(), b"{}")
-            self._check_member(endpoint, _parsed(*answer))
+            version = _parsed(*await connection.ask("/version", [], b"", method="GET"))
+            self._check_version(endpoint, version.text("etcdserver"))
+            probe = _body({**one_key(self.options.home), "count_only": True, "serializable": True})
+            answer = _parsed(*await connection.ask("/v3/kv/range", self._headers(), probe))
+            self._check_cluster(endpoint, answer.message("header").text("cluster_id"))
             is_sound = True
             return connection
         except EtcdError as error:
@@ -290,22 +297,20 @@ class Gateway:
             raise MalformedAnswerError("a token that is no text")
         return text
 
-    def _check_member(self, endpoint: Endpoint, status: Message) -> None:
-        cluster_id = status.message("header").text("cluster_id")
-        if self._cluster_id and cluster_id != self._cluster_id:
-            raise StoreRefusedError(
-                f"etcd at {endpoint} is of another etcd cluster than {self.options.endpoints[0]}"
-            )
-        version = status.text("version")
+    def _check_version(self, endpoint: Endpoint, version: str) -> None:
         if not self.options.allow_old and _is_old(version):
             raise StoreRefusedError(
                 f"etcd {version} at {endpoint} is known to lose data or watch events: use 3.5.28,"
                 " 3.6.9, 3.7.0 or later, or set kbroker.metadata.etcd.allow.old=true"
             )
-        if status.integer("leader") == 0 or status.flag("isLearner"):
-            raise StoreUnavailableError(f"etcd at {endpoint} has no leader")
-        self._cluster_id = cluster_id
         self.version = version
+
+    def _check_cluster(self, endpoint: Endpoint, cluster_id: str) -> None:
+        if self._cluster_id and cluster_id != self._cluster_id:
+            raise StoreRefusedError(
+                f"etcd at {endpoint} is of another etcd cluster than the others that are named"
+            )
+        self._cluster_id = cluster_id
 
 
 class Stream:

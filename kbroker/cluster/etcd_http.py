@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import h11
 
-from kbroker.cluster.metadata_store import MetadataStoreError
+from kbroker.cluster.metadata_store import MetadataStoreError, StoreRefusedError
 
 READ_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 64 * 1024
@@ -50,12 +50,14 @@ class HttpConnection:
 
     @classmethod
     async def open(cls, endpoint: Endpoint, tls: ssl.SSLContext | None) -> HttpConnection:
-        """BrokenConnectionError when nobody is there, or it is not who it should be."""
+        """BrokenConnectionError when nobody is there, StoreRefusedError when it is not who it
+        should be.
+        """
         try:
             reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, ssl=tls)
         except ssl.SSLCertVerificationError as error:
-            raise BrokenConnectionError(
-                f"its certificate is refused: {error.verify_message}"
+            raise StoreRefusedError(
+                f"etcd at {endpoint}: its certificate is refused: {error.verify_message}"
             ) from None
         except OSError as error:
             raise BrokenConnectionError(_words(error)) from None
@@ -71,9 +73,11 @@ class HttpConnection:
             and self._http.their_state is h11.IDLE
         )
 
-    async def ask(self, path: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
-        """POST, and the whole answer: status and body. BrokenConnectionError."""
-        status = await self.begin(path, headers, body)
+    async def ask(
+        self, path: str, headers: Headers, body: bytes, method: str = "POST"
+    ) -> tuple[int, bytes]:
+        """The whole answer: status and body. BrokenConnectionError."""
+        status = await self.begin(path, headers, body, method)
         answer = bytearray()
         while chunk := await self.next_chunk():
             answer += chunk
@@ -81,10 +85,10 @@ class HttpConnection:
                 raise BrokenConnectionError("an answer without an end")
         return status, bytes(answer)
 
-    async def begin(self, path: str, headers: Headers, body: bytes) -> int:
-        """POST; the answer's status. Its body is for `next_chunk`."""
+    async def begin(self, path: str, headers: Headers, body: bytes, method: str = "POST") -> int:
+        """The answer's status. Its body is for `next_chunk`."""
         request = h11.Request(
-            method="POST",
+            method=method,
             target=path,
             headers=[
                 ("Host", str(self.endpoint)),

@@ -38,9 +38,10 @@ async def open_etcd_store(
             password=password,
             allow_old=allow_old,
             timeout_s=timeout_ms / 1000,
+            home=Keys(url.cluster).prefix,
         )
     )
-    store = EtcdStore(gateway, home=Keys(url.cluster).prefix)
+    store = EtcdStore(gateway)
     is_open = False
     try:
         await store.status()

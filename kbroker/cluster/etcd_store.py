@@ -41,6 +41,7 @@ from kbroker.cluster.metadata_store import (
     MetadataStoreError,
     Operation,
     OutcomeUnknownError,
+    StoreRefusedError,
     StoreStatus,
     StoreUnavailableError,
     TransactionResult,
@@ -56,19 +57,15 @@ LISTINGS = 3
 class EtcdStore:
     """A MetadataStore. Its calls belong on one event loop.
 
-    `namespace` is put before every key, and is not seen by the caller. `home` is a prefix that
-    etcd lets this user read: how things stand is asked there.
+    `namespace` is put before every key, and is not seen by the caller.
     """
 
-    def __init__(
-        self, gateway: Gateway, *, namespace: str = "", home: str = "/", tick_s: float = TICK_S
-    ) -> None:
+    def __init__(self, gateway: Gateway, *, namespace: str = "", tick_s: float = TICK_S) -> None:
         self.is_shared = True
         self.on_broken: Callable[[MetadataStoreError], None] = lambda error: None
         self.on_full: Callable[[], Callable[[], None] | None] = lambda: None
         self._gateway = gateway
         self._namespace = namespace
-        self._home = home
         self._tick_s = tick_s
         self._watches: dict[EtcdWatch, None] = {}
         self._compact_revision = 0  # at least; etcd's own may be higher
@@ -133,9 +130,12 @@ class EtcdStore:
     def watch(self, prefix: str, from_revision: int) -> EtcdWatch:
         assert from_revision >= 1
         self._check_open()
+        return self._watch(self._namespace, prefix, from_revision)
+
+    def _watch(self, namespace: str, prefix: str, from_revision: int) -> EtcdWatch:
         watch = EtcdWatch(
             self._gateway,
-            namespace=self._namespace,
+            namespace=namespace,
             prefix=prefix,
             from_revision=from_revision,
             ended=lambda watch: self._watches.pop(watch, None),
@@ -166,7 +166,10 @@ class EtcdStore:
             await self._read("/v3/lease/revoke", {"ID": str(lease)})
 
     async def compact(self, revision: int) -> None:
-        """After an answer that was lost, a CompactedError may speak of this very compaction."""
+        """After an answer that was lost, a CompactedError may speak of this very compaction.
+
+        StoreRefusedError: newer versions let root alone do it.
+        """
         await self._read("/v3/kv/compaction", {"revision": str(revision)})
         self._compact_revision = max(self._compact_revision, revision)
 
@@ -174,14 +177,16 @@ class EtcdStore:
         # A member's own status may lag behind; a read does not.
         counted = await self._read("/v3/kv/range", self._count(0))
         compact_revision = await self._find_compact_revision()
-        member = await self._read("/v3/maintenance/status", {})
-        endpoints = len(self._gateway.options.endpoints)
+        size_bytes, note = 0, "; its size is for root to see"
+        with contextlib.suppress(StoreRefusedError):
+            member = await self._read("/v3/maintenance/status", {})
+            size_bytes, note = member.integer("dbSize"), ""
         return StoreStatus(
             revision=counted.revision,
             compact_revision=compact_revision,
-            size_bytes=member.integer("dbSize"),
-            detail=f"etcd {self._gateway.version} at {self._gateway.endpoint}"
-            f" ({endpoints} endpoint{'s' * (endpoints != 1)})",
+            size_bytes=size_bytes,
+            detail=f"etcd {self._gateway.version} at {self._gateway.endpoint}, one of"
+            f" {len(self._gateway.options.endpoints)}{note}",
         )
 
     async def close(self) -> None:
@@ -213,7 +218,7 @@ class EtcdStore:
         return CompactedError(await self._find_compact_revision())
 
     def _count(self, revision: int) -> Json:
-        home = one_key(self._namespace + self._home)
+        home = one_key(self._gateway.options.home)
         return {**home, "count_only": True, "revision": str(revision)}
 
     async def _find_compact_revision(self) -> int:
@@ -231,7 +236,7 @@ class EtcdStore:
             if error.refusal is not Refusal.COMPACTED:
                 raise StoreUnavailableError(error.detail) from None
         # What was compacted once stays so: this watch ends with the number.
-        watch = self.watch(self._home, 1)
+        watch = self._watch("", self._gateway.options.home, 1)
         try:
             async with asyncio.timeout(self._gateway.options.timeout_s):
                 while True:

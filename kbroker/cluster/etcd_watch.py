@@ -45,6 +45,7 @@ class EtcdWatch:
         from_revision: int,
         ended: Callable[[EtcdWatch], None],
         tick_s: float = TICK_S,
+        pause_s: float = PAUSE_S,
     ) -> None:
         self._gateway = gateway
         self._namespace = namespace
@@ -52,6 +53,7 @@ class EtcdWatch:
         self._next_revision = from_revision
         self._ended = ended
         self._tick_s = tick_s
+        self._pause_s = pause_s
         self._stream: Stream | None = None
         self._reading: asyncio.Timeout | None = None
         self._is_closed = False
@@ -98,17 +100,18 @@ class EtcdWatch:
         except CompactedError:
             self._drop_stream()
             raise
-        except EtcdError as error:
-            if error.refusal is Refusal.TOKEN:
-                self._gateway.forget_token()
-            failure: MetadataStoreError = error
         except MetadataStoreError as error:
-            failure = error
-        if self._stream is not None:
-            self._gateway.leave(self._stream.endpoint, failure.detail)
+            if self._stream is not None:
+                self._failed(self._stream, error)
         self._drop_stream()
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(self._pause_s)
         return None
+
+    def _failed(self, stream: Stream, error: MetadataStoreError) -> None:
+        if isinstance(error, EtcdError) and error.refusal is Refusal.TOKEN:
+            self._gateway.forget_token()
+        else:
+            self._gateway.leave(stream.endpoint, error.detail)
 
     async def _open(self) -> Stream:
         """A stream that etcd has said to have begun."""
@@ -126,6 +129,11 @@ class EtcdWatch:
         except TimeoutError:
             self._gateway.leave(stream.endpoint, "no answer in time")
             raise StoreUnavailableError(f"etcd at {stream.endpoint}: no answer in time") from None
+        except CompactedError:
+            raise
+        except MetadataStoreError as error:
+            self._failed(stream, error)
+            raise
         finally:
             if not has_begun:
                 stream.close()

@@ -34,7 +34,11 @@ IMPORTS = {
     "subprocess": {"kbroker/cli/cluster_etcd.py", "kbroker/cli/cluster_processes.py"},
     # In the loop for the names of constants that getaddrinfo answers with.
     "socket": {"kbroker/cli/cluster_etcd.py", "kbroker/cli/health.py", "simulator/loop.py"},
-    "ssl": {"kbroker/cluster/etcd_gateway.py", "kbroker/cluster/etcd_http.py"},
+    "ssl": {
+        "kbroker/cluster/etcd_gateway.py",
+        "kbroker/cluster/etcd_http.py",
+        "kbroker/cluster/etcd_opening.py",
+    },
     "sqlite3": {"kbroker/cluster/sqlite.py"},
     "fcntl": {"log/file_system.py"},
     "resource": {"kbroker/dependencies.py"},

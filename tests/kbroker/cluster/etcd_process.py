@@ -101,14 +101,20 @@ class EtcdMember:
 
 
 class EtcdCluster:
-    def __init__(self, directory: Path, members: int = 1, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        members: int = 1,
+        options: tuple[str, ...] = (),
+        scheme: str = "http",
+    ) -> None:
         ports = free_ports(2 * members)
         names = [f"m{number}" for number in range(members)]
         peers = [f"http://127.0.0.1:{port}" for port in ports[members:]]
         together = ",".join(f"{name}={peer}" for name, peer in zip(names, peers, strict=True))
         self.members = []
         for name, peer, port in zip(names, peers, ports[:members], strict=True):
-            url = f"http://127.0.0.1:{port}"
+            url = f"{scheme}://127.0.0.1:{port}"
             arguments = [
                 etcd_binary(), "--name", name, "--data-dir", str(directory / name),
                 "--listen-client-urls", url, "--advertise-client-urls", url,
