@@ -26,6 +26,8 @@ class Commit:
     settled: int | None = None
     """From when on it cannot take effect any more."""
     failed: bool = False
+    forgiven: bool = False
+    """It need not be there, also where an answer that was on its way says that it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class CommitHistory:
 
     def committed(self, commit: Commit) -> None:
         """It was acknowledged."""
+        if commit.forgiven:
+            return
         commit.acknowledged = self._tick()
         if commit.settled is None:
             commit.settled = commit.acknowledged
@@ -81,6 +85,7 @@ class CommitHistory:
         for commits in self._commits.values():
             for commit in commits:
                 commit.acknowledged, commit.settled, commit.session = None, moment, None
+                commit.forgiven = True
 
     def fetching(self, group: str, partition: Partition) -> Fetch:
         return Fetch((group, partition), self._tick())

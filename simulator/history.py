@@ -88,12 +88,18 @@ class History:
     _gaps: list[tuple[str, Partition, int, int]] = field(default_factory=list)
     _given: dict[tuple[str, Partition], set[int]] = field(default_factory=dict)
     _reused: set[Partition] = field(default_factory=set)
+    _deletable: dict[Partition, int] = field(default_factory=dict)
     """Offsets there may have been given twice: what a group was given by offset says nothing."""
     _found: list[Anomaly] = field(default_factory=list)
 
     def note(self, event: str) -> None:
         """Something that no invariant is about, but an explanation: a fault, a restart."""
         self.events.append(event)
+
+    def deletable(self, partition: Partition, before_offset: int) -> None:
+        """Somebody has asked for these records to be deleted: a group that finds none there has
+        nothing to process, although a crash may bring them back."""
+        self._deletable[partition] = max(before_offset, self._deletable.get(partition, 0))
 
     # Producers.
 
@@ -314,7 +320,7 @@ class History:
             if final is None or given is None or partition in self._reused:
                 continue  # it commits numbers of its own, without polling
             for offset, value in final.records:
-                if offset < committed and offset not in given:
+                if self._deletable.get(partition, 0) <= offset < committed and offset not in given:
                     words = f"{group} committed {committed}, and was not given {shown(value)}"
                     yield Anomaly("unprocessed", f"{words} at {at(partition, offset)}")
 

@@ -148,6 +148,7 @@ class Ledger:
         promise = self.promises[partition]
         if promise.deletable_to is not None:
             promise.deletable_to = max(promise.deletable_to, before_offset)
+        self.history.deletable(partition, before_offset)
 
     def deleted(self, partition: Partition, log_start: int, since: Bounds) -> None:
         """It was done, and is durable."""

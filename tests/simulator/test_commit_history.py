@@ -119,6 +119,14 @@ def test_forgiven_commits_may_be_there_or_not_and_later_ones_must(commits):
     assert not told(commits, 7)
 
 
+def test_an_answer_that_comes_after_the_loss_of_what_it_tells_promises_nothing(commits):
+    late = commits.committing("group", PLACE, 5)
+    commits.forgive()
+    commits.committed(late)
+    assert told(commits, None)
+    assert told(commits, 5)
+
+
 def test_registers_are_apart(commits):
     acknowledge(commits, 5)
     commits.fetched(commits.fetching("other", PLACE), None)

@@ -175,6 +175,14 @@ def test_unprocessed(history):
     assert finish(history, b"a", b"b", b"c") == ["unprocessed"]
 
 
+def test_what_a_group_found_deleted_may_be_there_again(history):
+    history.deletable(PLACE, 1)
+    history.polled("member", PLACE, [(2, b"c")], group="group")
+    history.commits.committed(history.commits.committing("group", PLACE, 3))
+    found = finish(history, b"a", b"b", b"c")
+    assert found == ["unprocessed"], "the record at 1, which nobody asked to be deleted"
+
+
 def test_a_group_that_was_given_all_below_its_commit(history):
     history.polled("member-1", PLACE, [(0, b"a")], group="group")
     history.polled("member-2", PLACE, [(0, b"a"), (1, b"b")], group="group")
