@@ -102,6 +102,19 @@ class ReplicaReading:
             answer.records = found
         return answer
 
+    def has_nothing_new(self, partition: Partition, asked: FetchPartition) -> bool:
+        """Whether a parked Fetch of a session need not read this one again: one among thousands has
+        moved, and the follower knows all of the others."""
+        log = partition.log
+        return (
+            self.is_recorded
+            and log.log_end_offset == asked.fetch_offset
+            and partition.high_watermark == asked.sent_high_watermark
+            and log.log_start_offset == asked.sent_log_start_offset
+            and partition.leader_epoch == asked.current_leader_epoch
+            and partition.is_leader
+        )
+
     def _record(self, partition: Partition, asked: FetchPartition) -> None:
         wants_to_join = partition.fetched_by_follower(
             self.replica_id,

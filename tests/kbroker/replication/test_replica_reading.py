@@ -85,6 +85,24 @@ def test_a_parked_fetch_that_looks_again_says_nothing_new() -> None:
     assert stage.partition.high_watermark == 1
 
 
+def test_a_parked_fetch_passes_over_what_the_follower_knows() -> None:
+    stage = leader()
+    reading, position = follower(), asked(3, last_epoch=0)
+    assert not reading.has_nothing_new(stage.partition, position), "it has not been told"
+    answer = read(reading, stage, position)
+    told = {"log_start_offset": 0, "size": 0, "error_code": 0}
+    position.has_news(high_watermark=answer.high_watermark, **told)
+    assert not reading.has_nothing_new(stage.partition, position), "its position is not taken down"
+    reading.is_recorded = True
+    assert reading.has_nothing_new(stage.partition, position)
+    stage.append(b"more")
+    assert not reading.has_nothing_new(stage.partition, position)
+    position.fetch_offset = 4
+    assert reading.has_nothing_new(stage.partition, position)
+    stage.apply(next_epoch(TWO))
+    assert not reading.has_nothing_new(stage.partition, position)
+
+
 def test_what_diverges_is_no_position() -> None:
     record = next_epoch(TWO)
     stage = leader(record=TWO)
