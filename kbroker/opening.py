@@ -21,6 +21,7 @@ from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.metadata_keys import DEFAULT_CLUSTER
 from kbroker.dependencies import Dependencies
 from kbroker.live_configs import topic_defaults
+from kbroker.metadata_home import find_mismatch
 from log.log_directory import LogDirectory, LogDirectoryError
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,11 @@ class Opening:
         The directory comes first where the metadata lie in it; where brokers share them, they say
         whose it has to be, and are waited for until somebody has `stopped` the broker.
         """
-        if self._config.metadata_url() is not None:
+        is_shared = self._config.metadata_url() is not None
+        mismatch = find_mismatch(self._dependencies.file_system, path, is_shared=is_shared)
+        if mismatch is not None:
+            raise StartError(mismatch)
+        if is_shared:
             controller = await self._reach_metadata(path, stopped)
             cluster = await controller.create_cluster()
             directory = self._open_directory(path, cluster.cluster_id)

@@ -63,7 +63,7 @@ def configured_address(options: dict[str, object]) -> str:
     layers = [sources.read_environment(os.environ)]
     path = options.get("config")
     if isinstance(path, str):
-        layers.insert(0, _read_file(path))
+        layers.insert(0, read_settings(path))
     listen = options.get("listen")
     if isinstance(listen, str):
         layers.append([sources.Setting("listeners", f"PLAINTEXT://{listen}", "--listen")])
@@ -71,7 +71,8 @@ def configured_address(options: dict[str, object]) -> str:
     return f"{EVERYWHERE.get(listener.host, listener.host)}:{listener.port}"
 
 
-def _read_file(path: str) -> list[sources.Setting]:
+def read_settings(path: str) -> list[sources.Setting]:
+    """What a properties file says. ConfigRefused."""
     try:
         with open(path, "rb") as file:
             return sources.read_properties(path, file.read())

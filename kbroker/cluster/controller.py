@@ -108,7 +108,8 @@ class Controller:
         """The cluster's identity: the one that is there, else one made from the arguments.
 
         `cluster_id`: what the data directories say already; None draws a new one. The caller
-        compares it with the answer. KafkaError(UNSUPPORTED_VERSION): a newer kbroker's cluster.
+        compares it with the answer. KafkaError(UNSUPPORTED_VERSION): a newer kbroker's cluster;
+        KafkaError(INVALID_REQUEST): one is being moved there, and this would be another.
         """
         new = ClusterRecord(
             cluster_id=cluster_id or topic_id_text(random_id(self._random)),
@@ -116,12 +117,19 @@ class Controller:
         )
         key = self.keys.cluster
         result = await self._store.transact(
-            [key_absent(key)], [Put(key, encode_cluster(new))], [Get(key)]
+            [key_absent(key), key_absent(self.keys.migration)],
+            [Put(key, encode_cluster(new))],
+            [Get(key)],
         )
         if result.succeeded:
             return new
         (kv,) = result.values
-        assert kv is not None
+        if kv is None:
+            raise KafkaError(
+                ErrorCode.INVALID_REQUEST,
+                f"metadata are being moved to {self.keys.prefix}: that has to end first"
+                " (kbroker metadata migrate)",
+            )
         existing = decode_cluster(kv.value)
         if existing.format_version > FORMAT_VERSION:
             raise KafkaError(

@@ -14,6 +14,7 @@
 | `cfg/group/<name>` | ConfigRecord: what was set on a group |
 | `cfg/metrics/<name>` | ConfigRecord: a subscription of client metrics |
 | `del/<topic id>` | DeletedTopic: replicas that may still have files of it |
+| `migration` | somebody's metadata are being moved here (`migration.py`): there is no cluster yet |
 
 A name's key is normalised as Kafka's metrics do it, '.' to '_': creating the key if absent then
 refuses both an existing name and one that collides with it, without a race. Groups and
@@ -75,6 +76,7 @@ class Keys:
         self.topics = f"{self.prefix}t/"
         self.all_partitions = f"{self.prefix}p/"
         self.producer_id_block = f"{self.prefix}pid-block"
+        self.migration = f"{self.prefix}migration"
 
     def broker(self, broker_id: int) -> str:
         return f"{self.brokers}{broker_id}"

@@ -121,3 +121,21 @@ def test_the_name_of_the_cluster_is_that_of_the_url() -> None:
         assert controller.keys.prefix == "/kbroker/orders/"
 
     scenario_of(scenario)
+
+
+def test_metadata_are_not_looked_for_where_they_are_not() -> None:
+    """Nothing is asked, let alone made: a cluster there would keep the right one out."""
+
+    async def scenario(loop: MovableLoop) -> None:
+        world, asked = World(shares=True), list[str]()
+        disk = world.dependencies().file_system
+        disk.make_directory("/data")
+        disk.open("/data/metadata.sqlite", create=True).close()
+        with pytest.raises(StartError, match="kbroker metadata migrate"):
+            await opening(world, SHARED, asked=asked).open("/data", stopped=asyncio.Event())
+        disk.rename("/data/metadata.sqlite", "/data/metadata.sqlite.migrated")
+        with pytest.raises(StartError, match="belongs to a broker of a cluster"):
+            await opening(world, {}, asked=asked).open("/data", stopped=asyncio.Event())
+        assert asked == []
+
+    scenario_of(scenario)

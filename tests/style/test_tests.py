@@ -15,6 +15,7 @@ CODEC = "tests/wire/test_compiler.py"
 METRICS = "tests/kbroker/observability/test_metrics.py"
 COMMANDS = "tests/process/test_cli.py"
 LOCAL_CLUSTER = "tests/process/test_local_cluster.py"
+MIGRATION = "tests/process/test_metadata_migration.py"
 # Modules without a twin of their own: where they are tested, by path or by folder.
 TESTED_ELSEWHERE = {
     "wire/messages/": "tests/wire/messages/test_differential.py",
@@ -33,6 +34,7 @@ TESTED_ELSEWHERE = {
     "kbroker/observability/metric_names.py": METRICS,
     "kbroker/observability/monitoring.py": METRICS,
     "kbroker/observability/totals.py": METRICS,
+    "kbroker/metadata_migration.py": MIGRATION,
     "kbroker/process.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/ready.py": "tests/kbroker/test_start_and_stop.py",
     "kbroker/handlers/": "tests/exchanges/test_replay.py",
@@ -44,6 +46,7 @@ TESTED_ELSEWHERE = {
     "kbroker/cli/group_listing.py": COMMANDS,
     "kbroker/cli/group_offsets.py": COMMANDS,
     "kbroker/cli/groups.py": COMMANDS,
+    "kbroker/cli/metadata.py": MIGRATION,
     "kbroker/cli/offsets.py": COMMANDS,
     "kbroker/cli/topics.py": COMMANDS,
     "kbroker/cluster/broker_admission.py": "tests/kbroker/cluster/test_controller.py",
