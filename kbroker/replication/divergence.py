@@ -35,12 +35,11 @@ def diverging_epoch(
 def truncation_offset(log: PartitionLog, epoch: int, end_offset: int) -> int:
     """As the follower: where to cut after the leader's answer (epoch, end offset).
 
-    A follower that has nothing of the leader's epoch cuts all later ones and asks again (KIP-279).
+    A follower that has nothing of that epoch keeps what it has of older ones, and asks again about
+    their last (KIP-279).
     """
     own_epoch, own_end_offset = log.end_offset_for_epoch(epoch)
     if own_epoch == UNDEFINED_EPOCH:
         # No epoch of its own is later: what the leader has of this one is all that can be right.
         return min(end_offset, log.log_end_offset)
-    if own_epoch != epoch:
-        return own_end_offset
     return min(end_offset, own_end_offset)
