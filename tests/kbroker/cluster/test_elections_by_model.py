@@ -192,7 +192,7 @@ def play(story: Story, steps: list[tuple]) -> None:
 
 
 @given(st.permutations(BROKERS), st.lists(steps_of_a_story, max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_the_controller_does_nothing_that_the_model_does_not(replicas, steps) -> None:
     play(Story(tuple(replicas)), steps)
 
