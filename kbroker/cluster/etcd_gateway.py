@@ -3,7 +3,7 @@
 What a call may come to, whatever the network does:
 
 - an answer, or EtcdError: what was asked for cannot be, as with a lease that is gone;
-- StoreUnavailableError, after three times the timeout at most: nothing was changed;
+- StoreUnavailableError, three times the timeout after its turn at the latest: nothing was changed;
 - OutcomeUnknownError: a request that may not happen twice was sent, and nobody knows what became
   of it. Reads, and what may happen twice, are asked of another member instead.
 
@@ -48,6 +48,8 @@ OLDEST_VERSIONS = ((3, 5, 28), (3, 6, 9), (3, 7, 0))
 MAX_CALLS = 32
 """Requests under way at a time, each on a connection of its own; more wait."""
 MAX_WAITING_CALLS = 10_000
+WAIT_TIMEOUTS = 10
+"""How long a call waits for its turn, in timeouts: that of thousands at once may take seconds."""
 ATTEMPTS_WITHIN_TIMEOUTS = 2
 """No attempt begins later than that many timeouts after the first."""
 PAUSE_TIMEOUTS = 0.05
@@ -104,26 +106,28 @@ class Gateway:
             connection.abort()
         self._idle.clear()
 
-    async def call(self, path: str, message: Json, *, is_repeatable: bool) -> Message:
-        """One answer. `is_repeatable`: it does no harm if it happens twice.
+    async def call(
+        self, path: str, message: Json, *, is_repeatable: bool, is_urgent: bool = False
+    ) -> Message:
+        """One answer. `is_repeatable`: it does no harm if it happens twice. `is_urgent`: it does
+        not wait for its turn.
 
         StoreUnavailableError, OutcomeUnknownError, EtcdError.
         """
-        last_start = (
-            asyncio.get_running_loop().time() + ATTEMPTS_WITHIN_TIMEOUTS * self.options.timeout_s
-        )
+        if is_urgent:
+            return await self._attempts(path, message, is_repeatable)
         if self._waiting_count >= MAX_WAITING_CALLS:
             raise StoreUnavailableError("too many requests to etcd are waiting")
         self._waiting_count += 1
         try:
-            async with asyncio.timeout_at(last_start):
+            async with asyncio.timeout(WAIT_TIMEOUTS * self.options.timeout_s):
                 await self._calls.acquire()
         except TimeoutError:
             raise StoreUnavailableError("too many requests to etcd are under way") from None
         finally:
             self._waiting_count -= 1
         try:
-            return await self._attempts(path, message, is_repeatable, last_start)
+            return await self._attempts(path, message, is_repeatable)
         finally:
             self._calls.release()
 
@@ -156,10 +160,9 @@ class Gateway:
             self.leave(endpoint, error.detail)
         raise error
 
-    async def _attempts(
-        self, path: str, message: Json, is_repeatable: bool, last_start: float
-    ) -> Message:
+    async def _attempts(self, path: str, message: Json, is_repeatable: bool) -> Message:
         loop = asyncio.get_running_loop()
+        last_start = loop.time() + ATTEMPTS_WITHIN_TIMEOUTS * self.options.timeout_s
         body = _body(message)
         tried = 0
         has_new_token = False

@@ -154,7 +154,8 @@ class EtcdStore:
         return lease
 
     async def lease_keep_alive(self, lease: int) -> int:
-        kept = await self._read("/v3/lease/keepalive", {"ID": str(lease)})
+        # Behind thousands of others it would come too late.
+        kept = await self._read("/v3/lease/keepalive", {"ID": str(lease)}, is_urgent=True)
         result = kept.message("result")
         if result.integer("ID") != lease:
             raise StoreUnavailableError("etcd's answer makes no sense: another lease's")
@@ -200,11 +201,11 @@ class EtcdStore:
         if self._is_closed:
             raise StoreUnavailableError("the metadata store is closed")
 
-    async def _read(self, path: str, request: Json) -> Message:
+    async def _read(self, path: str, request: Json, *, is_urgent: bool = False) -> Message:
         """Ask for what may be asked for again."""
         self._check_open()
         try:
-            return await self._gateway.call(path, request, is_repeatable=True)
+            return await self._gateway.call(path, request, is_repeatable=True, is_urgent=is_urgent)
         except EtcdError as error:
             raise await self._translated(error) from None
 

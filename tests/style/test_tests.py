@@ -55,7 +55,6 @@ TESTED_ELSEWHERE = {
     "kbroker/cluster/topic_creation.py": "tests/kbroker/cluster/test_controller.py",
     "kbroker/cluster/etcd_errors.py": "tests/kbroker/cluster/test_etcd_gateway.py",
     "kbroker/cluster/etcd_http.py": "tests/kbroker/cluster/test_etcd_gateway.py",
-    "kbroker/cluster/etcd_messages.py": CONFORMANCE,
     "kbroker/cluster/metadata_store.py": CONFORMANCE,
     "kbroker/cluster/memory_store.py": CONFORMANCE,
     "kbroker/cluster/revisioned_map.py": CONFORMANCE,

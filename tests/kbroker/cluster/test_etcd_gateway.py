@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +33,7 @@ from tests.kbroker.cluster.fake_etcd import (
 
 PUT = {"success": [{"request_put": {**one_key("k"), "value": encoded(b"v")}}]}
 SHORT_S = 0.05
+"""Only for what does not answer: a machine may be busy."""
 LEARNER = "etcdserver: rpc not supported for learner"
 ANSWER_BYTES = 140
 """Of a transaction's answer, head and body: about."""
@@ -53,6 +55,10 @@ async def turns() -> None:
     """Some of the loop's: what the system knows already is heard of."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+def hurry(gateway: Gateway, timeout_s: float) -> None:
+    gateway.options = replace(gateway.options, timeout_s=timeout_s)
 
 
 def once(*mishaps: object) -> Callable[[str, dict], object]:
@@ -126,9 +132,10 @@ def test_idle_connections_that_a_member_dropped_are_not_used() -> None:
 def test_silence_leaves_a_change_open_and_a_read_to_another_member(is_done: bool) -> None:
     async def scenario() -> None:
         members = [FakeEtcd(mishap=lambda path, request: Silence(is_done)), FakeEtcd()]
-        async with fake_cluster(members, timeout_s=SHORT_S) as gateway:
+        async with fake_cluster(members, timeout_s=0.5) as gateway:
             await read(gateway)
             assert gateway.endpoint == members[1].endpoint
+            hurry(gateway, SHORT_S)
             members[1].mishap = members[0].mishap
             with pytest.raises(OutcomeUnknownError):
                 await put(gateway)
@@ -170,7 +177,7 @@ def test_nobody_there_is_unavailable_after_some_rounds() -> None:
 def test_what_etcd_says_of_a_change(code: int, message: str, error: type[Exception]) -> None:
     async def scenario() -> None:
         member = FakeEtcd(mishap=lambda path, request: Refusal(code, message))
-        async with fake_cluster([member], timeout_s=SHORT_S) as gateway:
+        async with fake_cluster([member]) as gateway:
             with pytest.raises(error) as caught:
                 await put(gateway)
             assert type(caught.value) is error
@@ -209,11 +216,13 @@ def test_a_member_that_does_nothing_now_leaves_it_to_another(message: str) -> No
 def test_what_is_no_answer_of_etcds_leaves_a_change_open(answer: bytes) -> None:
     async def scenario() -> None:
         member = FakeEtcd(mishap=lambda path, request: Raw(answer))
-        async with fake_cluster([member], timeout_s=SHORT_S) as gateway:
+        async with fake_cluster([member]) as gateway:
             with pytest.raises(OutcomeUnknownError):
                 await put(gateway)
+            hurry(gateway, SHORT_S)
             with pytest.raises(StoreUnavailableError):
                 await read(gateway)
+            hurry(gateway, 5.0)
             member.mishap = lambda path, request: None
             await put(gateway)
 
@@ -283,7 +292,7 @@ def test_credentials_that_are_wrong_or_missing_are_refused_and_superfluous_ones_
 def test_old_versions_are_refused(version: str, is_refused: bool) -> None:
     async def scenario() -> None:
         member = FakeEtcd(version=version)
-        async with fake_cluster([member], timeout_s=SHORT_S) as gateway:
+        async with fake_cluster([member]) as gateway:
             if is_refused:
                 with pytest.raises(StoreRefusedError, match=r"allow\.old=true"):
                     await put(gateway)
@@ -325,6 +334,22 @@ def test_more_callers_than_connections_wait_for_their_turn() -> None:
             await asyncio.gather(*(put(gateway) for _ in range(4 * MAX_CALLS)))
             assert member.revision == 4 * MAX_CALLS + 1
             assert member.paths.count("/version") <= MAX_CALLS
+
+    run(scenario)
+
+
+def test_what_is_urgent_does_not_wait_for_its_turn() -> None:
+    async def scenario() -> None:
+        member = FakeEtcd(mishap=lambda path, request: Silence() if "txn" in path else None)
+        async with fake_cluster([member]) as gateway:
+            waiting = [asyncio.ensure_future(put(gateway)) for _ in range(2 * MAX_CALLS)]
+            while member.paths.count("/v3/kv/txn") < MAX_CALLS:
+                await asyncio.sleep(0)
+            range_of = one_key("k")
+            await gateway.call("/v3/kv/range", range_of, is_repeatable=True, is_urgent=True)
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(waiting)
 
     run(scenario)
 

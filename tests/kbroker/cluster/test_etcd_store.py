@@ -290,7 +290,7 @@ def test_an_answer_of_which_something_is_missing_is_none(
 ) -> None:
     async def scenario() -> None:
         member = FakeEtcd(mishap=lambda path, request: Raw(http(200, answer), ends=False))
-        async with fake_cluster([member], timeout_s=0.05) as gateway:
+        async with fake_cluster([member]) as gateway:
             store = EtcdStore(gateway)
             calls = {
                 "transact": lambda: store.transact([], [Put("k", b"")]),
