@@ -22,13 +22,18 @@ from log.checkpoints import (
     CheckpointError,
     MetaProperties,
     TopicPartition,
-    decode_meta_properties,
     encode_clean_shutdown,
     encode_meta_properties,
-    encode_uuid,
+)
+from log.directory_owner import (
+    CLEAN_SHUTDOWN,
+    META_PROPERTIES,
+    LogDirectoryError,
+    read_meta,
+    take_clean_shutdown,
 )
 from log.file_system import DiskSpace, FileSystem, Lock, write_atomically
-from log.flushed_ends import FLUSHED_ENDS, FlushedEnds
+from log.flushed_ends import FlushedEnds
 from log.log_config import LogConfig
 from log.missing_partitions import check_missing
 from log.partition_directory import (
@@ -42,17 +47,13 @@ from log.partition_directory import (
 from log.partition_log import PartitionLog
 from log.recovery import LogDamagedError
 
+__all__ = ["CLEAN_SHUTDOWN", "LOCK", "META_PROPERTIES", "LogDirectory", "LogDirectoryError"]
+
 logger = logging.getLogger(__name__)
 
 Each = Callable[[Callable[[PartitionLog], bool], Iterable[PartitionLog]], Iterable[bool]]
 
 LOCK = ".lock"
-META_PROPERTIES = "meta.properties"
-CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
-
-
-class LogDirectoryError(ValueError):
-    """The directory cannot be used; the message is one line for the person who started us."""
 
 
 class LogDirectory:
@@ -113,8 +114,8 @@ class LogDirectory:
             raise LogDirectoryError(f"{path} cannot be used: {error.strerror or error}") from None
         try:
             new = MetaProperties(cluster_id or new_cluster_id, node_id, new_directory_id)
-            meta = _read_meta(file_system, path, new, cluster_id=cluster_id)
-            was_clean = _take_clean_shutdown(file_system, path)
+            meta = read_meta(file_system, path, new, cluster_id=cluster_id)
+            was_clean = take_clean_shutdown(file_system, path)
             if meta is None:
                 meta = new
                 data = encode_meta_properties(meta)
@@ -407,43 +408,3 @@ class LogDirectory:
         self.write_checkpoints(high_watermarks)
         self.flushed_ends.remove()  # durably, with the name of what follows
         self.checkpoints.write_file(f"{self.path}/{CLEAN_SHUTDOWN}", encode_clean_shutdown())
-
-
-def _read_meta(
-    file_system: FileSystem, path: str, new: MetaProperties, *, cluster_id: str | None
-) -> MetaProperties | None:
-    """None in a new directory; `LogDirectoryError` if it is another's."""
-    file = f"{path}/{META_PROPERTIES}"
-    if not file_system.exists(file):
-        found = next(filter(directory_names.parse, file_system.list_directory(path)), None)
-        if found is not None:
-            raise LogDirectoryError(
-                f"{path} holds partitions ({found} ...) but no {META_PROPERTIES}: restore it "
-                f"from a copy, or write into it version=1, node.id={new.node_id}, directory.id="
-                f"{encode_uuid(new.directory_id)}, cluster.id= (a start with a wrong one says it)"
-            )
-        return None
-    meta = decode_meta_properties(file_system.read_file(file), file)
-    if cluster_id is not None and meta.cluster_id != cluster_id:
-        raise LogDirectoryError(
-            f"{path} belongs to cluster {meta.cluster_id}, this broker to {cluster_id}"
-        )
-    if meta.node_id != new.node_id:
-        raise LogDirectoryError(
-            f"{path} belongs to node {meta.node_id}, this broker is node {new.node_id}"
-        )
-    return meta
-
-
-def _take_clean_shutdown(file_system: FileSystem, path: str) -> bool:
-    file = f"{path}/{CLEAN_SHUTDOWN}"
-    if not file_system.exists(file):
-        return False
-    ends = f"{path}/{FLUSHED_ENDS}"
-    if file_system.exists(ends):
-        # Kafka has run here: what was written before it says nothing of its logs.
-        file_system.remove(ends)
-        file_system.sync_directory(path)
-    file_system.remove(file)
-    file_system.sync_directory(path)
-    return True
