@@ -138,9 +138,10 @@ class GroupCoordinator:
 
     async def _load_one(self, index: int) -> None:
         """Replay it as it is in one leader epoch: what others have appended in between two of ours
-        would be missing from what was read before."""
+        would be missing from what was read before. A broker that has lost its membership leads
+        nothing, whatever its metadata say."""
         partition = self._replicas.partition(GROUP_TOPIC, index)
-        while self._topics.is_led_here(GROUP_TOPIC, index):
+        while self._topics.is_led_here(GROUP_TOPIC, index) and partition.is_leader:
             leader_epoch = partition.leader_epoch
             shard = GroupShard(self._settings(), self._new_id)
             await replay(shard, partition)

@@ -28,7 +28,12 @@ LARGEST_DECOMPRESSED = 8
 
 
 async def replay(shard: GroupShard, partition: Partition) -> None:
-    """Replay the partition into `shard`, up to the log end at the start. KafkaError, OSError."""
+    """Replay the partition into `shard`, up to the log end at the start. KafkaError, OSError.
+
+    Not before all of that is committed (rule 8): what only this leader has may be gone with it,
+    after somebody was told of it.
+    """
+    await _committed(partition)
     log = partition.log
     offset, end_offset = log.log_start_offset, log.log_end_offset
     while offset < end_offset:
@@ -49,6 +54,28 @@ async def replay(shard: GroupShard, partition: Partition) -> None:
             raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"no batch at offset {offset}")
         offset = next_offset
         await asyncio.sleep(0)
+
+
+async def _committed(partition: Partition) -> None:
+    """Wait until everything that was there before this leader's epoch is committed, or another
+    epoch begins."""
+    leader_epoch = partition.leader_epoch
+    while (
+        partition.is_leader
+        and partition.leader_epoch == leader_epoch
+        and not partition.is_high_watermark_known
+    ):
+        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake(news: asyncio.Future[None] = news) -> None:
+            if not news.done():
+                news.set_result(None)
+
+        partition.watch(wake)
+        try:
+            await news
+        finally:
+            partition.unwatch(wake)
 
 
 async def _replay_batches(

@@ -12,6 +12,7 @@ import pytest
 from kbroker.coordination import GROUPS_TOGETHER, TOMBSTONES_TOGETHER
 from kbroker.group_replay import RECORDS_TOGETHER
 from kbroker.handlers import HANDLERS
+from kbroker.replication.partition import Partition
 from tests.kbroker.broker_harness import Client, Running, World, run, running, with_broker
 from tests.kbroker.handlers.group_requests import (
     Member,
@@ -259,9 +260,7 @@ def test_a_new_leader_epoch_makes_the_shard_anew() -> None:
         other = await parked_with(broker, member)
         coordinator = broker.broker.services.group_coordinator
         index = coordinator.partition_of("g")
-        partition = broker.broker.replicas.partition(GROUP_TOPIC, index)
-        record = partition.record
-        partition.apply(dataclasses.replace(record, leader_epoch=record.leader_epoch + 1))
+        led_in_the_next_epoch(broker.broker.replicas.partition(GROUP_TOPIC, index))
         coordinator.leadership_changed()
         assert await refused(other.client) == ErrorCode.NOT_COORDINATOR
         await settled(broker)
@@ -304,6 +303,23 @@ def test_a_partition_that_is_gone_when_it_is_loaded_is_not_served() -> None:
         while (code := code_of(lambda: coordinator.read(group, str))) == loading:
             await asyncio.sleep(0)
         assert code == ErrorCode.NOT_COORDINATOR
+
+    with_broker(scenario, offsets_topic_num_partitions="1")
+
+
+def test_a_broker_that_has_lost_its_membership_loads_nothing() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        (group,) = await one_group_in_each_partition(broker, client, count=1)
+        coordinator = broker.broker.services.group_coordinator
+        partition = broker.broker.replicas.partition(GROUP_TOPIC, 0)
+        partition.step_down()
+        coordinator.leadership_changed()
+        await coordinator.load()  # although the metadata still say that it leads here
+        assert not coordinator.is_loaded
+        led_in_the_next_epoch(partition)
+        coordinator.leadership_changed()
+        await broker.until(lambda: coordinator.is_loaded)
+        assert code_of(lambda: coordinator.read(group, str)) == 0
 
     with_broker(scenario, offsets_topic_num_partitions="1")
 
@@ -387,12 +403,19 @@ async def one_group_in_each_partition(
     return list(groups.values())
 
 
+def led_in_the_next_epoch(partition: Partition) -> None:
+    record = partition.record
+    leader_epoch, partition_epoch = record.leader_epoch + 1, record.partition_epoch + 1
+    partition.apply(
+        dataclasses.replace(record, leader_epoch=leader_epoch, partition_epoch=partition_epoch)
+    )
+
+
 def led_anew(broker: Running) -> None:
     """Every partition of the groups has a new leader epoch, and the coordinator is told."""
     for partition in broker.broker.replicas:
         if partition.topic == GROUP_TOPIC:
-            record = partition.record
-            partition.apply(dataclasses.replace(record, leader_epoch=record.leader_epoch + 1))
+            led_in_the_next_epoch(partition)
     broker.broker.services.group_coordinator.leadership_changed()
 
 

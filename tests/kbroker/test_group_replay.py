@@ -43,6 +43,36 @@ def test_a_shard_that_does_not_fit_one_read_is_rebuilt_whole() -> None:
     run(scenario)
 
 
+def test_nothing_is_replayed_that_is_not_committed_yet() -> None:
+    """Rule 8: what only this leader has may be gone with it, after somebody was told of it."""
+
+    async def scenario() -> None:
+        world = World()
+        async with running(world, offsets_topic_num_partitions="1") as broker:
+            client = await broker.client()
+            target = Target("t", await client.create("t"))
+            await client.ask(find_coordinator(target, 4), 4)
+            await client.ask(offset_commit(target, 8, offset=1), 8)
+            partition = broker.broker.replicas.partition(GROUP_TOPIC, 0)
+            partition.epoch_start_offset = partition.high_watermark + 1
+            replaying = asyncio.ensure_future(replay(Shard(), partition))  # type: ignore[arg-type]
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not replaying.done()
+            await client.ask(offset_commit(target, 8, offset=2), 8)
+            await replaying
+            client.close()
+
+    run(scenario)
+
+
+class Shard:
+    """Takes whatever is replayed."""
+
+    def replay(self, key: bytes, value: bytes | None) -> None:
+        pass
+
+
 def test_an_unreadable_record_does_not_lock_groups_out() -> None:
     async def scenario() -> None:
         world = World()
