@@ -39,6 +39,7 @@ soak: $(VENV)/.interop  ## Real clients, a killed broker and a failing disk (SEC
 
 test-faults: $(VENV)/.interop  ## A slice of every harness: simulation, crash states, mutants, fuzz, soak
 	@tools/install_fuse
+	EXAMPLES=20 tools/test_etcd
 	$(BIN)/python -m tools.nightly --slice
 
 simulate: $(VENV)/.dev  ## Whole runs in virtual time (ARGS="--seed 7", "--seeds 0..400 --jobs 2")
