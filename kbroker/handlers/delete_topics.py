@@ -39,10 +39,19 @@ async def _delete(context: RequestContext, request: DeleteTopicsRequest) -> Dele
             topic_id, name = _find(context, state)
             await context.services.topics.delete(topic_id)
         except KafkaError as error:
-            results.append(_refused(state, error.code, error.detail or error.code.name))
+            results.append(
+                _refused(state, _as_asked(state, error.code), error.detail or error.code.name)
+            )
         else:
             results.append(DeletableTopicResult(name=name, topic_id=topic_id, error_code=0))
     return DeleteTopicsResponse(throttle_time_ms=0, responses=results)
+
+
+def _as_asked(state: DeleteTopicState, code: ErrorCode) -> ErrorCode:
+    """Who asks by name is told of the name, also where somebody else was quicker."""
+    if code is ErrorCode.UNKNOWN_TOPIC_ID and state.name is not None:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return code
 
 
 def _states(request: DeleteTopicsRequest) -> list[DeleteTopicState]:

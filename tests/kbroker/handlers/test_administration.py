@@ -418,3 +418,17 @@ def test_the_controller_is_the_only_voter_and_the_metadata_is_seen_to_move_on() 
         assert answer.nodes[0].listeners[0].port == broker.port
 
     with_broker(scenario)
+
+
+def test_of_two_who_delete_a_topic_by_name_at_once_one_is_told_that_it_is_gone() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        target = Target("t", await client.create("t"))
+        other = await broker.client()
+        for each in (client, other):
+            each.send(delete_topics(target, 5), 5)
+        answers = [await client.receive(), await other.receive()]
+        codes = [answer.responses[0].error_code for answer in answers]  # type: ignore[attr-defined]
+        assert sorted(codes) == [0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
+        other.close()
+
+    with_broker(scenario)
