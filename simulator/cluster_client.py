@@ -259,7 +259,7 @@ def _together(answers: Sequence[asyncio.Future[ResponseT]]) -> asyncio.Future[Re
         if error is not None:
             whole.set_exception(error)
             whole.exception()  # whoever does not wait for it need not hear of it
-        elif all(each.done() for each in answers):
+        elif all(each.done() and each.exception() is None for each in answers):
             whole.set_result(merged([each.result() for each in answers]))
 
     for each in answers:

@@ -84,6 +84,8 @@ class ClusterWatch:
         self._histories: dict[PartitionId, History] = {}
         self._replicas: dict[Partition, Replica] = {}
         self._flushes = 0
+        self._looks_soon = False
+        world.store.on_changed = self._look_soon
         for machine in world.machines.values():
             machine.on_flushed = self._flushed
 
@@ -99,6 +101,16 @@ class ClusterWatch:
         self._flushes += 1
         if self._flushes % FLUSHES_PER_LOOK == 0:
             self.look()
+
+    def _look_soon(self) -> None:
+        """Before anybody is told of what has changed in the store, and once for all of it."""
+        if not self._looks_soon and not self._world.loop.is_ending:
+            self._looks_soon = True
+            WORLD.copy().run(self._world.loop.call_soon, self._changed)
+
+    def _changed(self) -> None:
+        self._looks_soon = False
+        self.look()
 
     def look(self) -> None:
         """Fail the run where something does not hold."""

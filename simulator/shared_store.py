@@ -94,6 +94,8 @@ class SharedStore:
 
     def __init__(self, chance: random.Random) -> None:
         self.has_quorum = True
+        self.on_changed: Callable[[], None] = lambda: None
+        """A transaction of a client has changed something, and nobody has been told yet."""
         self._chance = chance
         self._inner = MemoryStore(chance)
         self._leases: dict[int, str] = {}
@@ -167,7 +169,11 @@ class SharedStore:
     def transact(
         self, compares: Sequence[Compare], then: Sequence[Operation], otherwise: Sequence[Operation]
     ) -> TransactionResult:
-        return self._run(self._inner.transact(compares, then, otherwise))
+        before = self.revision
+        result = self._run(self._inner.transact(compares, then, otherwise))
+        if result.revision > before:
+            self.on_changed()
+        return result
 
     def list_at(self, prefix: str, revision: int) -> Listing:
         return self._run(self._inner.list(prefix, revision))

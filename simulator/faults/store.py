@@ -42,6 +42,7 @@ def slow(nemesis: ClusterNemesis, fault: Fault) -> None:
 def answers_lost(nemesis: ClusterNemesis, fault: Fault) -> None:
     link = _link(nemesis, fault)
     link.lost = 0.2 + 0.6 * fault.strength
+    _news_late(nemesis, fault, link)
     nemesis.later(1 + LONG_S * fault.strength, link.heal)
 
 
@@ -49,7 +50,14 @@ def requests_late(nemesis: ClusterNemesis, fault: Fault) -> None:
     """Some take effect after their sender has given up."""
     link = _link(nemesis, fault)
     link.late = 0.2 + 0.6 * fault.strength
+    _news_late(nemesis, fault, link)
     nemesis.later(1 + LONG_S * fault.strength, link.heal)
+
+
+def _news_late(nemesis: ClusterNemesis, fault: Fault, link: Link) -> None:
+    """Half of the time: what took effect unseen is not seen by the watch soon either."""
+    if nemesis.world.chance(f"news:{fault.number}").random() < 0.5:
+        link.watch_delay_s = (0.1, 1 + 8 * fault.strength)
 
 
 def refuses(nemesis: ClusterNemesis, fault: Fault) -> None:

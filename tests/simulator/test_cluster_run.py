@@ -1,11 +1,16 @@
-"""Runs of clusters: what they are made of."""
+"""Runs of clusters: what they are made of, that they pass, and that they are the same again."""
 
 import random
+
+import pytest
 
 from simulator.cluster_run import cluster_settings, make_cluster
 from simulator.loop import SimulatedLoop
 from simulator.network import Network
 from simulator.plan import Plan
+from simulator.run import run
+
+SHORT = (("safety_s", "12"), ("bursts", "12"))
 
 
 def test_a_cluster_is_as_many_machines_on_one_store() -> None:
@@ -21,3 +26,14 @@ def test_a_cluster_is_as_many_machines_on_one_store() -> None:
         assert cluster_settings(plan)["default.replication.factor"] == "3"
     finally:
         loop.close()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_run_of_a_cluster_passes_and_is_the_same_again(seed: int) -> None:
+    plan = Plan.draw(seed, SHORT, is_cluster=True)
+    report = run(plan)
+    assert report.failure is None, report.failure
+    assert report.counts["looks at the state"] > 0
+    assert report.counts["read at the end"] > 0
+    if seed == 0:
+        assert run(plan).digest == report.digest
