@@ -48,6 +48,7 @@ class ForHandlers(TypedDict, total=False):
     internal_listener: str | None
     isr_changes: FollowerNotes | None
     topic_lookup: TopicLookup | None
+    membership_state: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Clustering:
         self.fetchers = Fetchers(
             node_id=parts.controller.node_id,
             clients=self._fetching,
-            spawn=parts.tasks.spawn,
+            spawn=parts.tasks.spawn_essential,
             config=lambda: parts.running_config.now,
             clock=parts.dependencies.clock,
             broker_epoch=self._broker_epoch,
@@ -186,6 +187,7 @@ class Clustering:
             "internal_listener": self.internal_listener,
             "isr_changes": self.isr_changes,
             "topic_lookup": self.topic_lookup,
+            "membership_state": lambda: self.membership.state.value,
         }
 
     def changed(self, delta: MetadataDelta) -> None:

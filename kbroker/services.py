@@ -22,6 +22,9 @@ from kbroker.topic_lookup import TopicLookup
 from kbroker.topics import Topics
 from kbroker.watch import Deadlines
 
+FRESH, SUSPECT, LOST = MEMBERSHIP_STATES = "fresh", "suspect", "lost"
+"""Of a broker in its cluster (`cluster.membership.MembershipState`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
@@ -53,6 +56,8 @@ class Services:
     group_coordinator: GroupCoordinator
     advertised_apis: Sequence[tuple[int, range]]
     storage_failed: Callable[[OSError], None]
+    membership_state: Callable[[], str] = lambda: FRESH
+    """One of MEMBERSHIP_STATES; who is alone is always a member."""
     topic_lookup: TopicLookup | None = None
     """Where other brokers make topics too."""
 

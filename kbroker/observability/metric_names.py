@@ -86,6 +86,22 @@ RECEIVE_LIMIT_BYTES = _gauge(
 TOPICS = _gauge("kbroker_topics", "Topics of the cluster, internal ones included.")
 PARTITIONS = _gauge("kbroker_partitions", "Partitions that this broker holds.")
 LEADERS = _gauge("kbroker_leader_partitions", "Partitions that this broker leads.")
+UNDER_REPLICATED = _gauge(
+    "kbroker_under_replicated_partitions",
+    "Partitions led here of which not every replica is in sync.",
+)
+UNDER_MIN_ISR = _gauge(
+    "kbroker_under_min_isr_partitions",
+    "Partitions led here that take no acks=all: fewer in sync than min.insync.replicas.",
+)
+BROKERS = _gauge("kbroker_cluster_brokers", "Brokers that are members of the cluster.")
+CONTROLLER = _gauge("kbroker_is_controller", "1 on the broker that is the controller.")
+MEMBERSHIP = _gauge(
+    "kbroker_membership",
+    "1 for the state that this broker is in: fresh, suspect (it does not reach the metadata store,"
+    " and goes on leading) or lost (it leads nothing). A broker that is alone is fresh.",
+    "state",
+)
 PARTITIONS_UNMADE = _gauge(
     "kbroker_partitions_unmade",
     "Partitions that this broker should hold and does not: made soon, or refused by the disk.",
@@ -152,6 +168,11 @@ METRICS = (
     TOPICS,
     PARTITIONS,
     LEADERS,
+    UNDER_REPLICATED,
+    UNDER_MIN_ISR,
+    BROKERS,
+    CONTROLLER,
+    MEMBERSHIP,
     PARTITIONS_UNMADE,
     LOG_BYTES,
     LOG_SEGMENTS,

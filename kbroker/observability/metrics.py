@@ -34,7 +34,7 @@ from kbroker.observability.totals import (
     log_totals,
 )
 from kbroker.server import Server
-from kbroker.services import Services
+from kbroker.services import MEMBERSHIP_STATES, Services
 from kbroker.version import __version__
 from log.file_system import DiskSpace
 from wire.api_key import ApiKey
@@ -67,6 +67,7 @@ async def render(services: Services, server: Server, meters: Meters, *, ready: b
         _broker(services, ready=ready),
         _requests(meters.requests, services),
         _connections(server, connections),
+        _cluster(services),
         _logs(services, logs),
         _disk(space),
         _flushes(meters.flushes),
@@ -125,11 +126,21 @@ def _connections(server: Server, totals: ConnectionTotals) -> Iterator[Family]:
     yield _one(names.PARKED_FETCHES, totals.parked_fetches)
 
 
+def _cluster(services: Services) -> Iterator[Family]:
+    image = services.metadata.image
+    yield _one(names.BROKERS, sum(each.is_admitted for each in image.brokers.values()))
+    yield _one(names.CONTROLLER, image.controller_id == services.node_id)
+    state = services.membership_state()
+    yield _by_label(names.MEMBERSHIP, {each: each == state for each in MEMBERSHIP_STATES})
+
+
 def _logs(services: Services, totals: LogTotals) -> Iterator[Family]:
     replicas = services.replicas
     yield _one(names.TOPICS, len(services.metadata.image.topics))
     yield _one(names.PARTITIONS, totals.partitions)
     yield _one(names.LEADERS, totals.leaders)
+    yield _one(names.UNDER_REPLICATED, totals.under_replicated)
+    yield _one(names.UNDER_MIN_ISR, totals.under_min_isr)
     unmade = {"making": replicas.making_count, "refused": replicas.refused_count}
     yield _by_label(names.PARTITIONS_UNMADE, unmade)
     yield _one(names.LOG_BYTES, totals.size_bytes)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from kbroker.services import Services
+from kbroker.services import LOST, Services
 from kbroker.topics import GROUP_TOPIC
 from log.file_system import FileSystem
 
@@ -42,6 +42,8 @@ class Readiness:
         reasons = []
         if self.is_stopping:
             reasons.append("the broker is stopping")
+        if services.membership_state() == LOST:
+            reasons.append("the broker is not a member of its cluster")
         if services.metadata.image.controller_id is None:
             reasons.append("there is no controller")
         replicas = services.replicas

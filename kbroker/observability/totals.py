@@ -26,6 +26,8 @@ class LogTotals:
 
     partitions: int = 0
     leaders: int = 0
+    under_replicated: int = 0
+    under_min_isr: int = 0
     size_bytes: int = 0
     segments: int = 0
     unflushed_records: int = 0
@@ -37,7 +39,11 @@ class LogTotals:
         size = log.size_bytes
         topic = partition.topic
         self.partitions += 1
-        self.leaders += partition.record.leader == node_id and not partition.is_stopped
+        record = partition.record
+        if record.leader == node_id and not partition.is_stopped:
+            self.leaders += 1
+            self.under_replicated += len(record.isr) < len(record.replicas)
+            self.under_min_isr += len(record.isr) < record.effective_min_isr
         self.size_bytes += size
         self.segments += len(log.segments)
         self.unflushed_records += log.log_end_offset - log.recovery_point

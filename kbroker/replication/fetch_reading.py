@@ -84,12 +84,12 @@ class FetchReading:
         found = 0
         urgent = False
         replica = self.replica
-        may_skip = replica is not None and self.sought.incremental
+        skipping = replica if self.sought.incremental else None
         for asked in self.sought.partitions:
             partition: Partition | None = None
             try:
                 partition = self._resolve(asked)
-                if may_skip and replica.has_nothing_new(partition, asked):
+                if skipping is not None and skipping.has_nothing_new(partition, asked):
                     continue
                 answer = self.read_partition(
                     partition,

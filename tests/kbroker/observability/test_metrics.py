@@ -71,6 +71,12 @@ def test_numbers() -> None:
         assert found.value("kbroker_topics") == 2
         assert found.value("kbroker_partitions") == 2 + 3
         assert found.value("kbroker_leader_partitions") == 2 + 3
+        assert found.value("kbroker_under_replicated_partitions") == 0
+        assert found.value("kbroker_under_min_isr_partitions") == 0
+        assert found.value("kbroker_cluster_brokers") == 1
+        assert found.value("kbroker_is_controller") == 1
+        assert found.value("kbroker_membership", state="fresh") == 1
+        assert found.value("kbroker_membership", state="lost") == 0
         assert found.value("kbroker_topic_records_total", topic="orders") == 3
         assert found.value("kbroker_topic_log_bytes", topic="orders") > 3 * 61
         assert found.value("kbroker_flush_seconds_count") >= 3

@@ -88,9 +88,11 @@ def test_what_the_broker_knows_of_itself() -> None:
         "replicas": SimpleNamespace(offline=False, refused_count=0),
         "topics": SimpleNamespace(partition_count=lambda name: 50),
         "group_coordinator": SimpleNamespace(is_loaded=True),
+        "membership_state": lambda: "suspect",  # it goes on serving
     }
     changes = {
         "": {},
+        "the broker is not a member of its cluster": {"membership_state": lambda: "lost"},
         "there is no controller": {
             "metadata": SimpleNamespace(image=SimpleNamespace(controller_id=None))
         },
