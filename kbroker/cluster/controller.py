@@ -35,6 +35,11 @@ from kbroker.cluster.metadata_records import (
 from kbroker.cluster.metadata_store import Get, MetadataStore, Put, key_absent, modified_at
 from kbroker.cluster.placement import PlacementStart
 from kbroker.cluster.requested_elections import Asked, elect_leaders
+from kbroker.cluster.requested_reassignments import (
+    IsUncleanEnabled,
+    Reassignment,
+    reassign_partitions,
+)
 from kbroker.cluster.topic_changes import (
     ConfigChange,
     change_topic_configs,
@@ -211,6 +216,21 @@ class Controller:
     ) -> dict[Asked, KafkaError | int]:
         """By topic id and partition the revision of its election, or why there was none."""
         return await elect_leaders(self._term, partitions, unclean=unclean)
+
+    async def reassign_partitions(
+        self,
+        asked: Sequence[Reassignment],
+        *,
+        is_unclean_enabled: IsUncleanEnabled,
+        may_change_factor: bool = True,
+    ) -> list[KafkaError | int]:
+        """For each, in order, the revision at which it has begun (0: it is so), or why not."""
+        return await reassign_partitions(
+            self._term,
+            asked,
+            is_unclean_enabled=is_unclean_enabled,
+            may_change_factor=may_change_factor,
+        )
 
     async def create_topics(
         self,

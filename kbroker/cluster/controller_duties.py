@@ -49,6 +49,7 @@ from kbroker.cluster.partition_changes import (
     each_partition,
     write_changes,
 )
+from kbroker.cluster.reassignments import plan_completion
 from kbroker.cluster.topic_changes import forget_unregistered
 from wire.errors import KafkaError
 
@@ -198,7 +199,8 @@ class ControllerDuties:
                 logger.info("broker %d is drained", broker_id, extra={"broker_id": broker_id})
 
     async def _repair(self) -> None:
-        """Departures, elections, drains; what a new default of min.insync.replicas reaches."""
+        """Departures, elections, drains, reassignments that are done; what a new default of
+        min.insync.replicas reaches."""
         image = self._metadata.image
         if self._look_at_all:
             self._look_at_all = False
@@ -253,7 +255,8 @@ class ControllerDuties:
             drained = plan_drain(record, broker_id, is_staying=members.is_staying)
             if drained is not None:
                 return Election(drained), (broker_id,)
-        return None
+        completed = plan_completion(record, is_live=members.is_live, is_leaving=members.is_leaving)
+        return None if completed is None else (completed, ())
 
     async def _rebalance(self) -> None:
         now, interval_s = asyncio.get_running_loop().time(), self._rebalance_interval_s()

@@ -150,6 +150,10 @@ class MetadataImage:
         """Whether it is registered, or was admitted and has not been unregistered since."""
         return broker_id in self.brokers or broker_id in self._admissions
 
+    def known_brokers(self) -> list[int]:
+        """All of those, in order."""
+        return sorted(self.brokers.keys() | self._admissions.keys())
+
     def apply(self, batch: WatchBatch) -> MetadataDelta:
         """Take over the events of whole revisions. ValueError: a value that cannot be read."""
         touched = _Touched()
