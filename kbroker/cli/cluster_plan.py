@@ -24,6 +24,7 @@ class ClusterPlan:
     port: int = 9092
     dev: bool = False
     settings: tuple[str, ...] = ()  # KEY=VALUE each, for every broker
+    known_count: int = 0  # brokers that the directory has data of, started or not
 
     @property
     def broker_ids(self) -> range:
@@ -37,16 +38,18 @@ class ClusterPlan:
         return f"{self.host}:{self.port + broker_id - 1 if self.port else 0}"
 
 
-def replication_settings(broker_count: int) -> list[str]:
+def replication_settings(broker_count: int, known_count: int = 0) -> list[str]:
     """Settings with which the cluster survives what so many brokers can survive.
 
     Of three replicas two acknowledge, so that one broker may be missing. Of two, one: with both
-    asked for, none might be missing.
+    asked for, none might be missing. Where brokers are there that are not started now, as many
+    acknowledge as with them: partitions that had to shrink have leaders by that (KIP-966).
     """
     replicas = min(broker_count, MOST_REPLICAS)
+    acknowledging = min(max(broker_count, known_count), MOST_REPLICAS) - 1
     return [
         f"default.replication.factor={replicas}",
-        f"min.insync.replicas={max(1, replicas - 1)}",
+        f"min.insync.replicas={max(1, acknowledging)}",
         f"offsets.topic.replication.factor={replicas}",
     ]
 
@@ -55,7 +58,7 @@ def broker_command(
     plan: ClusterPlan, broker_id: int, metadata: str, *, allow_old_etcd: bool
 ) -> list[str]:
     """The process of one broker. What the user sets comes last, and wins."""
-    settings = replication_settings(plan.broker_count)
+    settings = replication_settings(plan.broker_count, plan.known_count)
     if allow_old_etcd:
         settings.append("kbroker.metadata.etcd.allow.old=true")
     return [

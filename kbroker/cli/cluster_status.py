@@ -327,4 +327,4 @@ def _metadata_text(found: Status, width: int | None) -> list[str]:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 
@@ -24,6 +25,7 @@ from kbroker.cli.cluster_processes import Child, Children, describe_end
 from kbroker.cli.connection import CommandError, refuse, steady_s
 from log.file_system import OsFileSystem, OsLock, write_atomically
 
+BROKER = "broker-"
 LOCK = "cluster.lock"
 PROCESSES = "cluster.json"
 ETCD_LOG = "etcd.log"
@@ -109,6 +111,8 @@ def up(
         program = find_etcd(etcd)
         lock = take_directory(plan.directory)
         try:
+            ids = broker_ids_in(plan.directory)
+            plan = replace(plan, known_count=len({*ids, *plan.broker_ids}))
             return LocalCluster(plan, program, lock).run()
         finally:
             lock.close()
@@ -129,6 +133,13 @@ def take_directory(directory: str) -> OsLock:
         ) from None
     except OSError as error:
         raise CommandError(f"{directory} cannot be used: {error.strerror or error}") from None
+
+
+def broker_ids_in(directory: str) -> list[int]:
+    """Of which brokers there are data, whether they are started or not."""
+    names = OsFileSystem().list_directory(directory)
+    found = [name.removeprefix(BROKER) for name in names if name.startswith(BROKER)]
+    return sorted(int(each) for each in found if each.isdecimal())
 
 
 def who_runs(directory: str) -> str:
@@ -277,13 +288,12 @@ class LocalCluster:
                 f"etcd {describe_end(child.status)}; why stands at the end of"
                 f" {self._plan.directory}/{ETCD_LOG}"
             )
-        reason = child.last_words.removeprefix("kbroker: ")
-        return f"{child.name} {describe_end(child.status)}: {reason}"
+        own, is_reason, reason = child.last_words.partition("kbroker: ")
+        told = f": {reason}" if is_reason and not own else ""
+        return f"{child.name} {describe_end(child.status)}{told}"
 
     def _warn_of_absent_brokers(self) -> None:
-        names = OsFileSystem().list_directory(self._plan.directory)
-        ids = {int(name[7:]) for name in names if name[:7] == "broker-" and name[7:].isdecimal()}
-        absent = sorted(ids - set(self._plan.broker_ids))
+        absent = sorted({*broker_ids_in(self._plan.directory)} - {*self._plan.broker_ids})
         if absent:
             self._say(
                 "there are data of more brokers, which were not started: "

@@ -144,10 +144,13 @@ def explain(error: Exception, target: Target) -> str:
         KafkaConnectionError,
         KafkaTimeoutError,
         NodeNotReadyError,
+        UnknownBrokerIdError,
     )
 
     if isinstance(error, BrokerResponseError):
         return explain_code(int(error.errno))
+    if isinstance(error, UnknownBrokerIdError):
+        return "a partition has no leader: the brokers that may lead it are not there"
     if isinstance(error, KafkaTimeoutError | KafkaConnectionError | NodeNotReadyError):
         return f"the broker at {target.bootstrap} does not answer"
     words = str(error.args[0]) if error.args else ""
@@ -260,8 +263,14 @@ def send(admin: KafkaAdminClient, request: ApiMessage, node_id: int | None = Non
 
 
 def retried(target: Target, ask: Callable[[], T]) -> T:
-    """What `ask` gives; asked again while a coordinator or a leader is not ready yet."""
-    from kafka.errors import BrokerResponseError
+    """What `ask` gives; asked again while a coordinator or a leader is not ready yet, or while
+    others take over what a broker led that is gone."""
+    from kafka.errors import (
+        BrokerResponseError,
+        KafkaConnectionError,
+        NodeNotReadyError,
+        UnknownBrokerIdError,
+    )
 
     deadline = steady_s() + target.timeout_s
     while True:
@@ -269,6 +278,9 @@ def retried(target: Target, ask: Callable[[], T]) -> T:
             return ask()
         except BrokerResponseError as error:
             if error.errno not in PASSING_ERRORS or steady_s() > deadline:
+                raise
+        except (KafkaConnectionError, NodeNotReadyError, UnknownBrokerIdError):
+            if steady_s() > deadline:
                 raise
         time.sleep(RETRY_PAUSE_S)
 

@@ -1,15 +1,8 @@
 """The commands against a broker process: as calls, in pipes, and in a real terminal."""
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
-import select
-import signal
 import subprocess
-import sys
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +10,9 @@ import pytest
 
 from kbroker.__main__ import main
 from tests.process.broker_process import DEADLINE_S, ROOT, BrokerProcess, running
+from tests.process.terminal import PROGRAM, terminal
 
 NOBODY = "127.0.0.1:1"
-PROGRAM = (sys.executable, "-m", "kbroker")
 
 
 @pytest.fixture(scope="module")
@@ -323,64 +316,6 @@ def test_names_are_completed(run, topic, environment):
     assert complete(f"kbroker topics describe {topic} {topic[:8]}") == [], "named already"
     assert complete("kbroker consume n", KBROKER_BOOTSTRAP=NOBODY) == []
     assert "dump-log" in complete("kbroker d")
-
-
-class Terminal:
-    """A program whose input, output and errors are a terminal of 80 columns."""
-
-    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
-        self.master, terminal = pty.openpty()
-        termios.tcsetwinsize(terminal, (24, 80))
-        self.process = subprocess.Popen(
-            [*PROGRAM, *arguments],
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            cwd=ROOT,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(terminal)
-        self.shown = ""
-
-    def read_until(self, words: str) -> None:
-        while words not in self.shown:
-            assert self._read(), self.shown
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def finish(self) -> int:
-        """Read to the end; the exit status."""
-        while self._read():
-            pass
-        return self.process.wait(timeout=DEADLINE_S)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(timeout=DEADLINE_S)
-        os.close(self.master)
-
-    def _read(self) -> bool:
-        readable, _, _ = select.select([self.master], [], [], DEADLINE_S)
-        assert readable, f"no sign of life: {self.shown}"
-        try:
-            data = os.read(self.master, 65536)
-        except OSError:  # Linux: whoever had the terminal open is gone
-            return False
-        self.shown += data.decode()
-        return bool(data)
-
-
-@contextlib.contextmanager
-def terminal(environment: dict[str, str], *arguments: str) -> Iterator[Terminal]:
-    program = Terminal(environment, *arguments)
-    try:
-        yield program
-    finally:
-        program.close()
 
 
 def test_in_a_terminal_lines_go_from_one_to_another_until_ctrl_c_and_ctrl_d(topic, environment):

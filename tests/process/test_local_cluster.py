@@ -3,13 +3,17 @@
 import fcntl
 import json
 import os
-from contextlib import closing
+import re
+import signal
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from kbroker.__main__ import main
+from tests.kbroker.cluster.etcd_process import etcd_binary
 from tests.process.broker_process import BrokerProcess, running
+from tests.process.terminal import terminal
 
 
 def up(data: Path, *arguments: str) -> BrokerProcess:
@@ -102,3 +106,129 @@ def test_a_single_broker_is_a_cluster_of_one(broker, monkeypatch, capsys):
     assert found["cluster"]["under_min_isr"] == 0
     assert main(["cluster", "status"]) == 0
     assert "controller 1\n" in capsys.readouterr().out
+
+
+# A whole one, in a terminal.
+
+CTRL_C = "\x03"
+
+
+@pytest.fixture(scope="module")
+def etcd_program() -> str:
+    return etcd_binary()
+
+
+@pytest.fixture
+def cluster(tmp_path, etcd_program):
+    """Starts a cluster in a terminal; whatever is left of it in the end is killed by its pid."""
+    data = tmp_path / "data"
+    environment = {**os.environ, "TERM": "xterm"}
+
+    @contextmanager
+    def run(*arguments: str):
+        places = ("--data", str(data), "--listen", "127.0.0.1:0", "--etcd", etcd_program, "--dev")
+        with terminal(environment, "cluster", "up", *places, *arguments) as program:
+            yield program
+
+    run.data = data
+    yield run
+    for pid in processes_of(data).values():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def processes_of(data: Path) -> dict[str, int]:
+    file = data / "cluster.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def bootstrap_of(program) -> str:
+    program.read_until("  python ")
+    found = re.search(r"kbroker cluster is ready on (\S+)", program.shown)
+    assert found is not None, program.shown
+    return found[1]
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_its_records_survive_the_loss_of_a_broker_and_its_own_end(cluster, monkeypatch, capsys):
+    def call(*arguments: str) -> str:
+        capsys.readouterr()
+        assert main(arguments) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    with cluster("--set", "offsets.topic.num.partitions=1") as program:
+        bootstrap = bootstrap_of(program)
+        assert bootstrap.count(",") == 2
+        monkeypatch.setenv("KBROKER_BOOTSTRAP", bootstrap)
+        (cluster.data / "lines").write_text("one\ntwo\n")
+        call("topics", "create", "orders")
+        call("produce", "orders", "--file", str(cluster.data / "lines"))
+
+        found = json.loads(call("cluster", "status", "--json"))
+        assert [each["id"] for each in found["cluster"]["brokers"]] == [1, 2, 3]
+        assert found["cluster"]["controller"] in (1, 2, 3)
+        (partition,) = json.loads(call("topics", "describe", "orders", "--json"))[0]["partitions"]
+        assert sorted(partition["replicas"]) == [1, 2, 3]
+        (member,) = found["etcd"]
+        assert (member["leader"], member["error"]) == (True, None)
+        assert f"etcd {member['version']}" in program.shown
+
+        pids = processes_of(cluster.data)
+        os.kill(pids["broker 2"], signal.SIGKILL)
+        program.read_until("kbroker: broker 2 was killed by SIGKILL; the others go on")
+        assert call("consume", "orders") == "one\ntwo\n", "once another leads what it led"
+        watching = ("cluster", "status", "--watch", "--interval", "0.2")
+        with terminal({**os.environ, "TERM": "xterm"}, *watching) as status:
+            status.read_until("absent")
+            status.read_until("under-replicated")
+            status.type(CTRL_C)
+            assert status.finish() == 0
+
+        in_use = refused(cluster.data, "--etcd", etcd_binary(), status=1)
+        assert f"broker 1 {pids['broker 1']}" in in_use
+        program.type(CTRL_C)
+        assert program.finish() == 1, "not all of it was there to the end"
+    assert all(is_gone(pid) for pid in pids.values())
+
+    with cluster("--brokers", "2") as program:
+        monkeypatch.setenv("KBROKER_BOOTSTRAP", bootstrap_of(program))
+        program.read_until("data of more brokers, which were not started: 3")
+        assert call("consume", "orders") == "one\ntwo\n"
+        program.type(CTRL_C)
+        assert program.finish() == 0
+    assert "broker 1 | " in program.shown
+    assert all(is_gone(pid) for pid in processes_of(cluster.data).values())
+
+
+def test_what_a_killed_command_left_behind_keeps_the_directory(cluster):
+    with cluster("--brokers", "1") as program:
+        bootstrap_of(program)
+        program.process.kill()
+    pids = processes_of(cluster.data)
+    line = refused(cluster.data, "--etcd", etcd_binary(), status=1)
+    assert line.endswith(f"(processes: etcd {pids['etcd']}, broker 1 {pids['broker 1']})")
+
+
+def test_a_broker_that_does_not_come_up_ends_it_all(cluster):
+    with cluster("--brokers", "2", "--set", "num.partitions=none") as program:
+        assert program.finish() == 1
+    assert re.search(
+        r"kbroker: broker [12] ended with status 2: --set: Invalid value none", program.shown
+    )
+    assert all(is_gone(pid) for pid in processes_of(cluster.data).values())
+
+
+def test_ctrl_c_while_it_starts(cluster):
+    with cluster() as program:
+        program.read_until("broker 1 | ")
+        program.type(CTRL_C)
+        program.finish()
+    assert "Traceback" not in program.shown
+    assert all(is_gone(pid) for pid in processes_of(cluster.data).values())

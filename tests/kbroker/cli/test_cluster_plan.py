@@ -36,6 +36,15 @@ def test_settings_let_as_many_brokers_fail_as_so_many_can_spare(brokers, replica
     ]
 
 
+def test_brokers_that_are_not_started_count_for_what_is_acknowledged():
+    """Asking for fewer would take leaders from partitions that had to shrink (KIP-966)."""
+    assert replication_settings(2, known_count=3) == [
+        "default.replication.factor=2",
+        "min.insync.replicas=2",
+        "offsets.topic.replication.factor=2",
+    ]
+
+
 def test_a_broker_has_its_own_number_directory_and_port():
     plan = ClusterPlan("/data", 3, host="[::1]", port=9500)
     command = broker_command(plan, 2, "etcd://127.0.0.1:2379", allow_old_etcd=False)
