@@ -13,7 +13,7 @@ TARGET ?= process
 SECONDS ?= 60
 ARGS ?=
 
-.PHONY: help run test test-unit interop test-faults simulate soak check docs record image
+.PHONY: help run cluster test test-unit interop test-faults simulate soak check docs record image
 .PHONY: bench nightly clean
 .PHONY: check-format check-lint check-types check-imports check-style check-docs
 
@@ -22,6 +22,9 @@ help:  ## This list
 
 run: $(VENV)/.run  ## Start a broker on 127.0.0.1:9092 with data in ./data (ARGS="--dev --listen HOST:PORT ...")
 	@exec $(BIN)/kbroker $(ARGS)
+
+cluster: $(VENV)/.dev  ## Start three brokers and an etcd on 127.0.0.1, data in ./data-cluster (ARGS="--brokers 5 ...")
+	@exec $(BIN)/kbroker cluster up $(ARGS)
 
 test: test-unit interop test-faults  ## All tests: install what they need, units, real clients, faults
 
