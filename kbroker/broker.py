@@ -128,7 +128,7 @@ class Broker:
         assert store is not None
         store.on_broken = self._metadata_broken
         metadata = MetadataCache(store, controller.keys)
-        await metadata.load()
+        await self._opening.patiently(metadata.load, stopped=self.stopped)
         take_stored_configs(self.running_config, metadata.image)
         controller.defaults = topic_defaults(self.config)
         topics = Topics(
@@ -281,6 +281,7 @@ class Broker:
             clock=dependencies.clock,
             deadlines=deadlines,
             metadata=metadata,
+            controller=controller,
             topics=topics,
             configs=ConfigAdmin(
                 running_config=self.running_config, controller=controller, metadata=metadata

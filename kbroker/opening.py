@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_store import (
@@ -25,6 +27,8 @@ from kbroker.metadata_home import find_mismatch
 from log.log_directory import LogDirectory, LogDirectoryError
 
 logger = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
 
 STORE_RETRY_S = 1.0
 """After which a metadata store is asked again that cannot be reached."""
@@ -56,8 +60,8 @@ class Opening:
         if mismatch is not None:
             raise StartError(mismatch)
         if is_shared:
-            controller = await self._reach_metadata(path, stopped)
-            cluster = await controller.create_cluster()
+            controller = await self.patiently(lambda: self._open_store(path), stopped=stopped)
+            cluster = await self.patiently(controller.create_cluster, stopped=stopped)
             directory = self._open_directory(path, cluster.cluster_id)
         else:
             directory = self._open_directory(path, None)
@@ -73,12 +77,17 @@ class Opening:
         self.cluster_id = cluster.cluster_id
         return controller
 
-    async def _reach_metadata(self, path: str, stopped: asyncio.Event) -> Controller:
-        """Wait for the store that brokers share, however long it takes, and serve nothing."""
+    async def patiently(
+        self, ask: Callable[[], Coroutine[None, None, ResultT]], *, stopped: asyncio.Event
+    ) -> ResultT:
+        """What the store says; one that brokers share is waited for however long it takes, and
+        nothing is served meanwhile. StartError, MetadataStoreError."""
+        if self._config.metadata_url() is None:
+            return await ask()
         told = False
         while not stopped.is_set():
             try:
-                return await self._open_store(path)
+                return await ask()
             except StoreRefusedError:
                 raise
             except MetadataStoreError as error:

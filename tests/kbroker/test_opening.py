@@ -12,6 +12,7 @@ import pytest
 
 from kbroker.cluster.metadata_store import (
     MetadataStore,
+    OutcomeUnknownError,
     StoreRefusedError,
     StoreUnavailableError,
 )
@@ -68,6 +69,28 @@ def test_a_store_out_of_reach_is_waited_for_and_told_of_once(caplog) -> None:
     assert [each.getMessage() for each in caplog.records].count(
         "waiting for the metadata store: nobody is there"
     ) == 1
+
+
+def test_a_store_that_is_lost_amid_the_start_is_waited_for_again() -> None:
+    async def scenario(loop: MovableLoop) -> None:
+        begun = opening(World(shares=True), SHARED)
+        errors = [StoreUnavailableError("gone"), OutcomeUnknownError("no answer")]
+        tries: list[int] = []
+
+        async def ask() -> str:
+            tries.append(len(tries))
+            if errors:
+                raise errors.pop(0)
+            return "there"
+
+        waiting = asyncio.ensure_future(begun.patiently(ask, stopped=asyncio.Event()))
+        for count in (1, 2, 3):
+            while len(tries) < count:
+                await asyncio.sleep(0)
+            loop.advance(STORE_RETRY_S)
+        assert await waiting == "there"
+
+    scenario_of(scenario)
 
 
 def test_a_stop_ends_the_wait_and_nothing_was_written() -> None:
