@@ -25,6 +25,7 @@ from log.checkpoints import (
     encode_clean_shutdown,
     encode_meta_properties,
 )
+from log.damaged_partitions import DamagedPartitions
 from log.directory_owner import (
     CLEAN_SHUTDOWN,
     META_PROPERTIES,
@@ -38,22 +39,33 @@ from log.log_config import LogConfig
 from log.missing_partitions import check_missing
 from log.partition_directory import (
     StrayPartition,
-    find_stray,
+    damaged_stray,
+    find_partitions,
     holds_records,
     make_directories,
     remove_directories,
-    ways_out,
 )
 from log.partition_log import PartitionLog
-from log.recovery import LogDamagedError
+from log.recovery import LogDamagedError, LogStartMissingError
 
 __all__ = ["CLEAN_SHUTDOWN", "LOCK", "META_PROPERTIES", "LogDirectory", "LogDirectoryError"]
 
 logger = logging.getLogger(__name__)
 
+HasCopies = Callable[[TopicPartition], bool]
 Each = Callable[[Callable[[PartitionLog], bool], Iterable[PartitionLog]], Iterable[bool]]
 
 LOCK = ".lock"
+
+
+def nobody(key: TopicPartition) -> bool:
+    """The `HasCopies` of a directory that no other has copies of."""
+    return False
+
+
+def everybody(key: TopicPartition) -> bool:
+    """The `HasCopies` of one whose owner accepts every loss."""
+    return True
 
 
 class LogDirectory:
@@ -61,7 +73,8 @@ class LogDirectory:
 
     `was_clean` says how the last owner left; the file that said so is gone by then. `logs` holds
     the open partitions, `strays` what was found beside them, `high_watermarks` the checkpointed
-    ones. Deleted partitions wait under another name for `remove_deleted`.
+    ones, `damaged` what lost records that others have to be told of. Deleted partitions wait under
+    another name for `remove_deleted`.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class LogDirectory:
         self.was_clean = was_clean
         self.checkpoints = CheckpointWriter(file_system, path)
         self.flushed_ends = FlushedEnds(self.checkpoints)
+        self.damaged = DamagedPartitions(self.checkpoints)
         self.logs: dict[TopicPartition, PartitionLog] = {}
         self.strays: dict[TopicPartition, StrayPartition] = {}
         self.high_watermarks: dict[TopicPartition, int] = {}
@@ -127,6 +141,7 @@ class LogDirectory:
             lock.close()
             raise LogDirectoryError(str(error)) from None
         directory = cls(file_system, path, lock, meta, was_clean=was_clean)
+        directory.damaged.read()
         directory._try(directory.checkpoints.give_up_reserve)  # until all logs are open
         return directory
 
@@ -149,43 +164,28 @@ class LogDirectory:
         topic_ids: Mapping[str, bytes],
         now_ms: int,
         accept_damage: bool = False,
+        has_copies: HasCopies = nobody,
     ) -> None:
         """Open every partition whose directory bears the id that its topic has now.
 
         `topic_ids` are those of all topics that exist. What was being deleted is removed; what is
         of no topic, or of an earlier one, becomes a stray. Raises as `PartitionLog.open` does.
+        Damage that is accepted, or that copies elsewhere make good (`has_copies`), is noted in
+        `damaged` before anything is cut.
         """
         recovery_points, points_are_sound = read_or_reset(self.checkpoints, RECOVERY_POINTS)
         log_starts, starts_are_sound = read_or_reset(self.checkpoints, LOG_STARTS)
         self.high_watermarks, marks_are_sound = read_or_reset(self.checkpoints, HIGH_WATERMARKS)
         clean = self.was_clean and points_are_sound and starts_are_sound and marks_are_sound
         self.flushed_ends.read()
+        may_lose = everybody if accept_damage else has_copies
         # Past it a high watermark counts what the page cache held, when that was enough.
         flushed = recovery_points if points_are_sound else self.high_watermarks
-        if not clean:
-            # The names that a killed process left may not be durable yet, and records rely on them.
-            self.file_system.sync_directory(self.path)
-        for name in self.file_system.list_directory(self.path):
-            directory = f"{self.path}/{name}"
-            if directory_names.is_deleted(name):
-                self.file_system.remove_tree(directory)
-                continue
-            key = directory_names.parse(name)
-            if key is None or not self.file_system.is_directory(directory):
-                continue
-            topic_id = topic_ids.get(key[0])
-            stray = find_stray(self.file_system, directory, key, topic_id)
-            if stray is not None:
-                if stray.is_damaged and topic_id is not None and not accept_damage:
-                    raise LogDamagedError(ways_out(stray, topic_id))
-                level = logging.WARNING if topic_id is None else logging.ERROR
-                logger.log(level, "%s is not opened: %s", directory, stray.reason)
-                self.strays[key] = stray
-                continue
-            assert topic_id is not None
-            self.logs[key] = PartitionLog.open(
+
+        def open_one(key: TopicPartition, topic_id: bytes, *, accept_damage: bool) -> PartitionLog:
+            return PartitionLog.open(
                 self.file_system,
-                directory,
+                self._directory_of(key),
                 topic=key[0],
                 partition=key[1],
                 topic_id=topic_id,
@@ -198,7 +198,23 @@ class LogDirectory:
                 accept_damage=accept_damage,
                 flushed_end=self.flushed_ends.of(key, topic_id),
             )
-        check_missing(
+
+        if not clean:  # names that a killed process left may not be durable: records rely on them
+            self.file_system.sync_directory(self.path)
+        found, self.strays, lost = find_partitions(self.file_system, self.path, topic_ids, may_lose)
+        self.damaged.note(lost)
+        for key, topic_id in found.items():
+            try:
+                self.logs[key] = open_one(key, topic_id, accept_damage=False)
+            except LogDamagedError as error:
+                if not may_lose(key):
+                    raise
+                self.damaged.note([(topic_id, key[1])])
+                if isinstance(error, LogStartMissingError) and has_copies(key):
+                    self.strays[key] = damaged_stray(self._directory_of(key), key, str(error))
+                else:
+                    self.logs[key] = open_one(key, topic_id, accept_damage=True)
+        missing = check_missing(
             self.path,
             opened=self.logs,
             strays=self.strays,
@@ -206,8 +222,12 @@ class LogDirectory:
             checkpointed=(recovery_points, log_starts, self.high_watermarks),
             topic_ids=topic_ids,
             was_clean=self.was_clean,
-            accept_damage=accept_damage,
+            may_lose=may_lose,
         )
+        self.damaged.note((topic_ids[topic], partition) for topic, partition in missing)
+        self._all_are_open()
+
+    def _all_are_open(self) -> None:
         self.flushed_ends.restart(self.logs.values(), self.strays.values())
         self.checkpoints.keep(self.strays)
         self.checkpoints.make_reserve()

@@ -7,7 +7,7 @@ They would be made anew, empty, without a word. Counterparts: `log.log_directory
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from log import directory_names
 from log.checkpoints import TopicPartition
@@ -27,9 +27,11 @@ def check_missing(
     checkpointed: Iterable[Mapping[TopicPartition, int]],
     topic_ids: Mapping[str, bytes],
     was_clean: bool,
-    accept_damage: bool,
-) -> None:
-    """Raise `LogDamagedError` where a partition of a topic that exists is missing in `path`.
+    may_lose: Callable[[TopicPartition], bool],
+) -> list[TopicPartition]:
+    """The partitions of topics that exist which are missing in `path`, as far as that is certain.
+
+    Raises `LogDamagedError` for one that `may_lose` does not let go.
 
     Flushed ends know topics by their ids. The checkpoints know names only: after a crash theirs may
     be of an earlier topic, that was deleted, and whose name has been taken since. That is worth an
@@ -57,8 +59,9 @@ def check_missing(
         text = f"{path}/{name} is missing, which had records up to offset {end_offset}"
         if key not in certain:
             text += ", unless it is of a topic that was deleted and made anew before the crash"
-        elif not accept_damage:
+        elif not may_lose(key):
             raise LogDamagedError(
                 f"{text}. Restore it from a copy, or accept that {name} begins anew, without them"
             )
         logger.error("%s: %s begins anew, empty", text, name)
+    return sorted(certain)

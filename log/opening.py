@@ -7,6 +7,7 @@ killed process left in the page cache are flushed before anybody is served from 
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from log.checkpoints import CheckpointError
@@ -18,7 +19,7 @@ from log.loading import load_segments
 from log.log_config import LogConfig
 from log.producer_state import ProducerState
 from log.recovery import (
-    LogDamagedError,
+    LogStartMissingError,
     Recovery,
     check_end,
     recover,
@@ -56,40 +57,52 @@ def open_log(
     now_ms: int,
     flushed_end: FlushedEnd,
 ) -> OpenedLog:
-    """See `PartitionLog.open`."""
+    """See `PartitionLog.open`. Where it raises, no file stays open."""
     segments = Segments(file_system, directory)
-    names, is_sound = load_segments(segments, file_system, directory, now_ms=now_ms)
-    clean = clean and is_sound
-    is_new = len(segments) == 0
-    if is_new:
-        segments.create(log_start_offset, now_ms=now_ms)
-    leader_epochs, epochs_are_sound = _load_epochs(
-        file_system, directory, names, has_records=segments.size_bytes > 0
-    )
-    clean = clean and epochs_are_sound
-    log_start_offset, are_covered = _sound_start(
-        name, log_start_offset, leader_epochs, first_offset=segments.first.base_offset
-    )
-    if not (clean or are_covered) and segments.size_bytes:
-        leader_epochs, epochs_are_sound = LeaderEpochs(), False
-    recovery = Recovery(
-        file_system=file_system,
-        directory=directory,
-        name=name,
-        segments=segments,
-        leader_epochs=leader_epochs,
-        producer_state=ProducerState(producer_id_expiration_ms=config.producer_id_expiration_ms),
-        config=config,
-        # A damaged history of epochs is rebuilt from all batches.
-        recovery_point=recovery_point if epochs_are_sound else 0,
-        high_watermark=high_watermark,
-        log_start_offset=max(log_start_offset, segments.first.base_offset),
-        accept_damage=accept_damage,
-        now_ms=now_ms,
-        flushed_end=flushed_end,
-    )
-    if log_start_offset < segments.first.base_offset:
-        _check_start(recovery, clean=clean)
+    with ExitStack() as undone:
+        undone.callback(segments.close)
+        names, is_sound = load_segments(segments, file_system, directory, now_ms=now_ms)
+        clean = clean and is_sound
+        is_new = len(segments) == 0
+        if is_new:
+            segments.create(log_start_offset, now_ms=now_ms)
+        leader_epochs, epochs_are_sound = _load_epochs(
+            file_system, directory, names, has_records=segments.size_bytes > 0
+        )
+        clean = clean and epochs_are_sound
+        log_start_offset, are_covered = _sound_start(
+            name, log_start_offset, leader_epochs, first_offset=segments.first.base_offset
+        )
+        if not (clean or are_covered) and segments.size_bytes:
+            leader_epochs, epochs_are_sound = LeaderEpochs(), False
+        recovery = Recovery(
+            file_system=file_system,
+            directory=directory,
+            name=name,
+            segments=segments,
+            leader_epochs=leader_epochs,
+            producer_state=ProducerState(
+                producer_id_expiration_ms=config.producer_id_expiration_ms
+            ),
+            config=config,
+            # A damaged history of epochs is rebuilt from all batches.
+            recovery_point=recovery_point if epochs_are_sound else 0,
+            high_watermark=high_watermark,
+            log_start_offset=max(log_start_offset, segments.first.base_offset),
+            accept_damage=accept_damage,
+            now_ms=now_ms,
+            flushed_end=flushed_end,
+        )
+        if log_start_offset < segments.first.base_offset:
+            _check_start(recovery, clean=clean)
+        opened = _open_end(recovery, recovery_point, clean=clean, is_new=is_new)
+        undone.pop_all()
+    return opened
+
+
+def _open_end(recovery: Recovery, recovery_point: int, *, clean: bool, is_new: bool) -> OpenedLog:
+    """What there is once the end was found, below and above which nothing is left."""
+    segments, leader_epochs = recovery.segments, recovery.leader_epochs
     end_offset, is_trusted = _find_end(recovery, clean=clean, is_new=is_new)
     start_offset = recovery.log_start_offset
     if start_offset > end_offset:
@@ -104,7 +117,13 @@ def open_log(
     segments.directory_changes += 1
     state = recovery.producer_state
     return OpenedLog(
-        segments, leader_epochs, state, start_offset, end_offset, durable_end, flushed_end
+        segments,
+        leader_epochs,
+        state,
+        start_offset,
+        end_offset,
+        durable_end,
+        recovery.flushed_end,
     )
 
 
@@ -169,7 +188,7 @@ def _check_start(recovery: Recovery, *, clean: bool) -> None:
         f"{recovery.directory} is {first.name}"
     )
     if clean and not recovery.accept_damage:
-        raise LogDamagedError(
+        raise LogStartMissingError(
             f"{text}. Restore the files before it from a copy, or accept that their records are "
             "lost; no record was touched"
         )

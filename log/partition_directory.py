@@ -7,9 +7,11 @@ belongs to nobody. Counterparts: `log.directory_names`, `log.log_directory` (all
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from log import directory_names
 from log.checkpoints import (
     CheckpointError,
     TopicPartition,
@@ -18,7 +20,10 @@ from log.checkpoints import (
     encode_uuid,
 )
 from log.file_system import FileSystem, write_all_atomically, write_atomically
+from log.recovery import LogDamagedError
 from log.segment import LOG_SUFFIX
+
+logger = logging.getLogger(__name__)
 
 PARTITION_METADATA = "partition.metadata"
 
@@ -34,6 +39,51 @@ class StrayPartition:
     reason: str
     is_damaged: bool = False
     """Its records are those of a topic that exists, as far as a damaged id can tell."""
+
+
+def damaged_stray(directory: str, key: TopicPartition, reason: str) -> StrayPartition:
+    """One whose records are of no use any more: it is kept beside the one that begins anew."""
+    logger.error("%s is not opened: %s", directory, reason)
+    return StrayPartition(directory, *key, None, reason, is_damaged=True)
+
+
+def find_partitions(
+    file_system: FileSystem,
+    path: str,
+    topic_ids: Mapping[str, bytes],
+    may_lose: Callable[[TopicPartition], bool],
+) -> tuple[
+    dict[TopicPartition, bytes], dict[TopicPartition, StrayPartition], list[tuple[bytes, int]]
+]:
+    """What to open in `path`, with its topic's id; the strays; which of these `may_lose` let go.
+
+    What was being deleted is removed. Raises `LogDamagedError`, OSError.
+    """
+    found: dict[TopicPartition, bytes] = {}
+    strays: dict[TopicPartition, StrayPartition] = {}
+    lost: list[tuple[bytes, int]] = []
+    for name in file_system.list_directory(path):
+        directory = f"{path}/{name}"
+        if directory_names.is_deleted(name):
+            file_system.remove_tree(directory)
+            continue
+        key = directory_names.parse(name)
+        if key is None or not file_system.is_directory(directory):
+            continue
+        topic_id = topic_ids.get(key[0])
+        stray = find_stray(file_system, directory, key, topic_id)
+        if stray is None:
+            assert topic_id is not None
+            found[key] = topic_id
+            continue
+        if stray.is_damaged and topic_id is not None:
+            if not may_lose(key):
+                raise LogDamagedError(ways_out(stray, topic_id))
+            lost.append((topic_id, key[1]))
+        level = logging.WARNING if topic_id is None else logging.ERROR
+        logger.log(level, "%s is not opened: %s", directory, stray.reason)
+        strays[key] = stray
+    return found, strays, lost
 
 
 def find_stray(

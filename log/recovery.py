@@ -34,6 +34,10 @@ class LogDamagedError(Exception):
     """Records that were committed cannot be read. The text names the file and the ways out."""
 
 
+class LogStartMissingError(LogDamagedError):
+    """They are those at the log's start: what a leader sends comes behind its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What recovery works on. `high_watermark` and `recovery_point` are the checkpointed ones."""
