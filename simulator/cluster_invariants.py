@@ -45,6 +45,8 @@ class History:
     written: dict[tuple[int, int], Batch] = field(default_factory=dict)
     losses: int = 0
     loss_epoch: int = -1
+    record: PartitionRecord | None = None
+    """As it was seen last."""
 
     @property
     def end(self) -> int:
@@ -127,7 +129,7 @@ class ClusterWatch:
         )
 
     def lose(self, partition: PartitionId, leader_epoch: int) -> None:
-        """A possible loss was logged: what was committed is what the leader of this epoch has."""
+        """What was committed is what the leader of this epoch has."""
         history = self._histories.setdefault(partition, History())
         history.committed.clear()
         history.losses += 1
@@ -142,6 +144,8 @@ class ClusterWatch:
             key = each.partition.topic, each.partition.index
             by_partition.setdefault(key, []).append(each)
         truth = self.truth.partitions()
+        for key, record in truth.items():
+            self._note_loss(key, record)
         for key, ours in sorted(by_partition.items()):
             history = self._histories.setdefault(key, History())
             for replica in ours:
@@ -159,6 +163,26 @@ class ClusterWatch:
                 yield from maximal_isr_covers(ours, record)
                 yield from leader_completeness(ours, record, history)
                 yield from self._eligible_completeness(ours, record, history)
+
+    def _note_loss(self, key: PartitionId, record: PartitionRecord) -> None:
+        """The last resort, as the store shows it: whoever says so in a log may die before."""
+        history = self._histories.setdefault(key, History())
+        former, history.record = history.record, record
+        if former is None or former.leader_epoch == record.leader_epoch:
+            return
+        if record.leader == NO_LEADER:
+            return
+        eligible = {*former.isr, *former.elr}
+        broker = self.truth.brokers().get(record.leader)
+        topic_id = self.truth.image.topic_ids[key[0]]
+        is_lossy = broker is not None and topic_id in broker.registration.lossy_topics
+        if record.leader not in eligible or (is_lossy and eligible == {record.leader}):
+            self._world.on_possible_loss(*key, record.leader_epoch)
+
+    def has_lost(self, partition: PartitionId, leader_epoch: int) -> bool:
+        """Whether that is known already."""
+        history = self._histories.get(partition)
+        return history is not None and history.loss_epoch >= leader_epoch
 
     def _running(self) -> Iterator[Replica]:
         known, self._replicas = self._replicas, {}

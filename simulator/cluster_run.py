@@ -121,8 +121,10 @@ async def start_all(world: World) -> None:
 def possible_loss(
     world: World, watch: ClusterWatch, topic: str, index: int, leader_epoch: int
 ) -> None:
-    """A broker has logged that acknowledged records may be missing: only where no flush promises
-    the contrary."""
+    """Acknowledged records may be missing from that leader epoch on, as a broker has logged or the
+    store shows: only where no flush promises the contrary."""
+    if watch.has_lost((topic, index), leader_epoch):
+        return
     promise = world.ledger.promises.get((topic, index))
     is_flushed = world.plan.options.flush_messages == 1 if promise is None else promise.is_flushed
     if is_flushed:
