@@ -53,6 +53,7 @@ def _module(name: str, *words: str) -> tuple[str, ...]:
 SEEDS = _module(
     "simulator", "--seeds", "{first}..{end}", "--corpus", "--require-situations", "--jobs", "2"
 )
+CLUSTERS = _module("simulator", "--cluster", "--seeds", "{first}..{end}", "--jobs", "2")
 # Of different kinds, each found by one of the first seeds or by a scenario: CI sees that the search
 # works, and that the runs still meet what is met often.
 QUICK_MUTANTS = (
@@ -71,6 +72,7 @@ PARTS = (
     Part("check", ("make", "check")),
     Part("test", ("make", "--keep-going", "test-unit", "interop")),
     Part("simulate", SEEDS, 20_000, 400),
+    Part("simulate-clusters", CLUSTERS, 20_000, 300),
     Part("crash-states", _module("simulator.crash_states", "--states", "{count}"), 100_000, 4_000),
     Part(
         "mutants",

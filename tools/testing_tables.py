@@ -129,6 +129,7 @@ def _listed(*keys: str) -> Callable[[Figures], str]:
 
 ROWS: Mapping[str, tuple[str, Callable[[Figures], str]]] = {
     "simulate": ("Simulation", _simulated),
+    "simulate-clusters": ("Simulation of clusters", _simulated),
     "crash-states": ("Crash states", _listed("states", "moments", "recordings", "failures")),
     "mutants": ("Mutants", _listed("mutants", "found")),
     "disk-faults": ("Cells of the disk-fault matrix", _listed("cells", "different")),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_REFUSALS = 6
 """So many starts of one broker in a row that are refused for a reason: it hangs."""
-EXPLAINED = ("still holds",)
+EXPLAINED = ("another broker runs with node.id",)
 """Parts of a refusal that the store, or what it still holds of the last life, explains."""
 
 
