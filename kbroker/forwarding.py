@@ -39,6 +39,8 @@ from wire.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+from wire.messages.list_partition_reassignments import ListPartitionReassignmentsResponse
+from wire.messages.unregister_broker import UnregisterBrokerResponse
 from wire.schema import Request, Response, Struct
 
 R = TypeVar("R", bound=Response)
@@ -51,6 +53,8 @@ FORWARDED: Mapping[ApiKey, type[Response]] = {
     ApiKey.INCREMENTAL_ALTER_CONFIGS: IncrementalAlterConfigsResponse,
     ApiKey.ELECT_LEADERS: ElectLeadersResponse,
     ApiKey.ALTER_PARTITION_REASSIGNMENTS: AlterPartitionReassignmentsResponse,
+    ApiKey.LIST_PARTITION_REASSIGNMENTS: ListPartitionReassignmentsResponse,
+    ApiKey.UNREGISTER_BROKER: UnregisterBrokerResponse,
 }
 RETRY_S = 0.2
 """After which the controller is asked again, where nothing has changed before."""

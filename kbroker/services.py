@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.listeners import Listeners
@@ -47,6 +48,7 @@ class Services:
     clock: WallClock
     deadlines: Deadlines
     metadata: MetadataCache
+    controller: Controller
     topics: Topics
     configs: ConfigAdmin
     replicas: ReplicaManager
@@ -75,10 +77,16 @@ class Services:
         controller_id = self.metadata.image.controller_id
         return -1 if controller_id is None else controller_id
 
-    def broker_addresses(self, connection: Connection) -> list[BrokerAddress]:
-        """Every broker, by the listener that `connection` came in on."""
+    def broker_addresses(
+        self, connection: Connection, *, fenced: bool = False
+    ) -> list[BrokerAddress]:
+        """Every broker that serves, by the listener that `connection` came in on; or, `fenced`,
+        those that have registered and are not admitted yet."""
+        brokers = self.metadata.image.brokers
         found = (
-            self.address_of(node_id, connection) for node_id in sorted(self.metadata.image.brokers)
+            self.address_of(node_id, connection)
+            for node_id in sorted(brokers)
+            if brokers[node_id].is_admitted != fenced
         )
         return [address for address in found if address is not None]
 

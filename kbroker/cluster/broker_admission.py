@@ -152,7 +152,7 @@ async def unregister_broker(term: ControllerTerm, broker_id: int) -> int:
             result = await term.transact([], [Delete(registration), Delete(admission)])
             return result.revision
     raise KafkaError(
-        ErrorCode.BROKER_ID_NOT_REGISTERED, f"Broker ID {broker_id} is not registered."
+        ErrorCode.BROKER_ID_NOT_REGISTERED, f"Broker ID {broker_id} is not currently registered"
     )
 
 

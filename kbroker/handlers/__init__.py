@@ -46,6 +46,7 @@ from kbroker.handlers import (
     offset_for_leader_epoch,
     produce,
     sync_group,
+    unregister_broker,
     update_features,
 )
 from wire.api_key import ApiKey
@@ -89,6 +90,7 @@ HANDLERS: dict[ApiKey, AnyHandler] = {
     ApiKey.UPDATE_FEATURES: update_features.HANDLER,
     ApiKey.DESCRIBE_CLUSTER: describe_cluster.HANDLER,
     ApiKey.DESCRIBE_PRODUCERS: describe_producers.HANDLER,
+    ApiKey.UNREGISTER_BROKER: unregister_broker.HANDLER,
     ApiKey.LIST_CONFIG_RESOURCES: list_config_resources.HANDLER,
     ApiKey.DESCRIBE_TOPIC_PARTITIONS: describe_topic_partitions.HANDLER,
 }

@@ -1,23 +1,27 @@
-"""AlterPartitionReassignments: partitions stay where they are (KIP-455).
+"""AlterPartitionReassignments: partitions on their way to other brokers, or back (KIP-455).
 
 Versions 0 to 1. 1: whether the number of replicas may change (KIP-860).
 
-The replicas that a partition has are accepted, in any order but the one that would change its
-preferred leader; brokers that are not there are refused (INVALID_REPLICA_ASSIGNMENT), and there is
-never anything to take back (NO_REASSIGNMENT_IN_PROGRESS). On one broker that is all there is, and
-what Kafka answers. Moving a partition between several brokers is refused.
+The answer says that it has begun, not that it is done: ListPartitionReassignments tells what is
+under way. Until all new replicas are in sync the old ones are replicas too; then they delete what
+they have. No replicas at all (null) take a reassignment back. Brokers that are not there now may be
+given replicas. In a cluster the controller does it, whichever broker was asked.
+
+Deliberate deviation: where a new target replaces one that is not reached, taking it back leads to
+where the partition was first; Apache Kafka keeps replicas of the first target then.
 """
 
 from __future__ import annotations
 
-from kbroker.cluster.metadata_image import MetadataImage
-from kbroker.cluster.placement import validate_replicas
+from collections.abc import Coroutine, Iterator
+
+from kbroker.cluster.metadata_image import TopicImage
+from kbroker.cluster.requested_reassignments import Reassignment
 from kbroker.handler import Handler, RequestContext
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsResponse,
-    ReassignablePartition,
     ReassignablePartitionResponse,
     ReassignableTopicResponse,
 )
@@ -25,23 +29,12 @@ from wire.messages.alter_partition_reassignments import (
 
 def handle(
     context: RequestContext, request: AlterPartitionReassignmentsRequest
-) -> AlterPartitionReassignmentsResponse:
+) -> (
+    AlterPartitionReassignmentsResponse
+    | Coroutine[None, None, AlterPartitionReassignmentsResponse | None]
+):
     """Each partition is answered by itself."""
-    if not request.topics:
-        return _nothing_asked()
-    image = context.services.metadata.image
-    return AlterPartitionReassignmentsResponse(
-        allow_replication_factor_change=request.allow_replication_factor_change,
-        error_code=0,
-        error_message=None,
-        responses=[
-            ReassignableTopicResponse(
-                name=topic.name,
-                partitions=[_reassign(image, topic.name, asked) for asked in topic.partitions],
-            )
-            for topic in request.topics
-        ],
-    )
+    return _reassign(context, request) if request.topics else _nothing_asked()
 
 
 def _nothing_asked() -> AlterPartitionReassignmentsResponse:
@@ -51,35 +44,51 @@ def _nothing_asked() -> AlterPartitionReassignmentsResponse:
     )
 
 
-def _reassign(
-    image: MetadataImage, name: str, asked: ReassignablePartition
-) -> ReassignablePartitionResponse:
-    answer = ReassignablePartitionResponse(
-        partition_index=asked.partition_index, error_code=0, error_message=None
+async def _reassign(
+    context: RequestContext, request: AlterPartitionReassignmentsRequest
+) -> AlterPartitionReassignmentsResponse:
+    services = context.services
+
+    def is_unclean_enabled(topic: TopicImage) -> bool:
+        return services.topics.config_of(topic).unclean_leader_election_enable
+
+    answers = await services.controller.reassign_partitions(
+        [
+            Reassignment(
+                topic.name,
+                asked.partition_index,
+                None if asked.replicas is None else tuple(asked.replicas),
+            )
+            for topic in request.topics
+            for asked in topic.partitions
+        ],
+        is_unclean_enabled=is_unclean_enabled,
+        may_change_factor=request.allow_replication_factor_change,
     )
-    try:
-        _check(image, name, asked)
-    except KafkaError as error:
-        answer.error_code, answer.error_message = error.code, error.detail or None
-    return answer
+    await services.metadata.wait_until(
+        max((each for each in answers if isinstance(each, int)), default=0)
+    )
+    told = iter(answers)
+    return AlterPartitionReassignmentsResponse(
+        allow_replication_factor_change=request.allow_replication_factor_change,
+        error_code=0,
+        error_message=None,
+        responses=[
+            ReassignableTopicResponse(
+                name=topic.name,
+                partitions=[_result(asked.partition_index, told) for asked in topic.partitions],
+            )
+            for topic in request.topics
+        ],
+    )
 
 
-def _check(image: MetadataImage, name: str, asked: ReassignablePartition) -> None:
-    """KafkaError, in Kafka's words, unless the partition is to stay where it is."""
-    unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    topic = image.topic_by_name(name)
-    if topic is None:
-        raise KafkaError(unknown, f"Unable to find a topic named {name}.")
-    record = topic.partitions.get(asked.partition_index)
-    if record is None:
-        raise KafkaError(unknown, f"Unable to find partition {name}:{asked.partition_index}.")
-    if asked.replicas is None:
-        raise KafkaError(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
-    validate_replicas(asked.replicas, sorted(image.brokers))
-    if tuple(asked.replicas) != record.replicas:
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICA_ASSIGNMENT, "Partitions cannot be moved to other brokers."
-        )
+def _result(index: int, answers: Iterator[KafkaError | int]) -> ReassignablePartitionResponse:
+    answer = next(answers)
+    result = ReassignablePartitionResponse(partition_index=index, error_code=0, error_message=None)
+    if isinstance(answer, KafkaError):
+        result.error_code, result.error_message = answer.code, answer.detail or None
+    return result
 
 
 def error_response(

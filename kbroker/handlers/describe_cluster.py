@@ -1,7 +1,9 @@
 """DescribeCluster: the brokers, and who leads them.
 
 Versions 0 to 2 (KIP-700). 1: the kind of endpoint asked for (KIP-919); a broker answers for brokers
-only. 2: fenced brokers, of which there are none to tell.
+only. 2: fenced brokers, which have registered and are not admitted yet.
+
+Deliberate deviation: a broker that is gone is not told as fenced: its address went with it.
 """
 
 from __future__ import annotations
@@ -35,14 +37,24 @@ def handle(context: RequestContext, request: DescribeClusterRequest) -> Describe
         error_code=0,
         cluster_id=services.cluster_id,
         controller_id=services.controller_id(),
-        brokers=[
-            DescribeClusterBroker(broker_id=each.node_id, host=each.host, port=each.port)
-            for each in services.broker_addresses(context.connection)
-        ],
+        brokers=_brokers(context, request),
         cluster_authorized_operations=CLUSTER_OPERATIONS
         if request.include_cluster_authorized_operations
         else NOT_ASKED,
     )
+
+
+def _brokers(
+    context: RequestContext, request: DescribeClusterRequest
+) -> list[DescribeClusterBroker]:
+    told = [
+        DescribeClusterBroker(
+            broker_id=each.node_id, host=each.host, port=each.port, rack=each.rack, is_fenced=fenced
+        )
+        for fenced in (False, True)[: 1 + request.include_fenced_brokers]
+        for each in context.services.broker_addresses(context.connection, fenced=fenced)
+    ]
+    return sorted(told, key=lambda each: each.broker_id)
 
 
 def _refusal(code: ErrorCode, message: str) -> DescribeClusterResponse:

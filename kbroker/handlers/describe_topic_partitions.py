@@ -11,7 +11,9 @@ Who is eligible to lead though not in sync (ELR), and who led last, is told as t
 
 from __future__ import annotations
 
-from kbroker.cluster.metadata_image import BrokerImage, TopicImage
+from collections.abc import Container
+
+from kbroker.cluster.metadata_image import TopicImage
 from kbroker.cluster.metadata_records import NO_LEADER, PartitionRecord
 from kbroker.cluster.topic_names import topic_name_problem
 from kbroker.handler import Handler, RequestContext
@@ -87,30 +89,31 @@ def _topic(
     context: RequestContext, topic: TopicImage, indexes: range
 ) -> DescribeTopicPartitionsResponseTopic:
     brokers = context.services.metadata.image.brokers
+    live = {each for each, broker in brokers.items() if broker.is_admitted}
     return DescribeTopicPartitionsResponseTopic(
         error_code=0,
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.name in INTERNAL_TOPICS,
-        partitions=[_partition(index, topic.partitions[index], brokers) for index in indexes],
+        partitions=[_partition(index, topic.partitions[index], live) for index in indexes],
         topic_authorized_operations=TOPIC_OPERATIONS,
     )
 
 
 def _partition(
-    index: int, record: PartitionRecord, brokers: dict[int, BrokerImage]
+    index: int, record: PartitionRecord, live: Container[int]
 ) -> DescribeTopicPartitionsResponsePartition:
     last_known = [] if record.last_known_leader == NO_LEADER else [record.last_known_leader]
     return DescribeTopicPartitionsResponsePartition(
         error_code=0,
         partition_index=index,
-        leader_id=record.leader if record.leader in brokers else NO_LEADER,
+        leader_id=record.leader if record.leader in live else NO_LEADER,
         leader_epoch=record.leader_epoch,
         replica_nodes=list(record.replicas),
         isr_nodes=list(record.isr),
         eligible_leader_replicas=list(record.elr),
         last_known_elr=last_known,
-        offline_replicas=[each for each in record.replicas if each not in brokers],
+        offline_replicas=[each for each in record.replicas if each not in live],
     )
 
 

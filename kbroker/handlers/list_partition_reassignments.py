@@ -1,7 +1,7 @@
 """ListPartitionReassignments: which partitions are on their way to other brokers (KIP-455).
 
-Version 0. Nobody moves partitions here yet: what the metadata says of one is answered, and it
-says of none. As in Kafka, what does not move is not in the answer, whether it exists or not.
+Version 0. The replicas are the old and the new ones, until all of the new ones are in sync. As in
+Kafka, what does not move is not in the answer, whether it exists or not; the controller is asked.
 """
 
 from __future__ import annotations

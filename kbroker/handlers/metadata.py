@@ -164,17 +164,18 @@ def _topic(
     context: RequestContext, request: MetadataRequest, topic: TopicImage
 ) -> MetadataResponseTopic:
     brokers = context.services.metadata.image.brokers
+    live = {each for each, broker in brokers.items() if broker.is_admitted}
     partitions = []
     for index, record in topic.partitions.items():
         partitions.append(
             MetadataResponsePartition(
-                error_code=0 if record.leader in brokers else ErrorCode.LEADER_NOT_AVAILABLE,
+                error_code=0 if record.leader in live else ErrorCode.LEADER_NOT_AVAILABLE,
                 partition_index=index,
                 leader_id=record.leader,
                 leader_epoch=record.leader_epoch,
                 replica_nodes=list(record.replicas),
                 isr_nodes=list(record.isr),
-                offline_replicas=[each for each in record.replicas if each not in brokers],
+                offline_replicas=[each for each in record.replicas if each not in live],
             )
         )
     return MetadataResponseTopic(

@@ -45,6 +45,7 @@ from wire.messages import (
     offset_for_leader_epoch,
     produce,
     sync_group,
+    unregister_broker,
     update_features,
 )
 from wire.schema import Request, Response
@@ -134,6 +135,10 @@ MESSAGES: dict[ApiKey, tuple[type[Request], type[Response]]] = {
     ApiKey.DESCRIBE_CLUSTER: (
         describe_cluster.DescribeClusterRequest,
         describe_cluster.DescribeClusterResponse,
+    ),
+    ApiKey.UNREGISTER_BROKER: (
+        unregister_broker.UnregisterBrokerRequest,
+        unregister_broker.UnregisterBrokerResponse,
     ),
     ApiKey.DESCRIBE_PRODUCERS: (
         describe_producers.DescribeProducersRequest,

@@ -33,6 +33,7 @@ from wire.messages.describe_topic_partitions import (
 from wire.messages.describe_user_scram_credentials import DescribeUserScramCredentialsRequest
 from wire.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
 from wire.messages.list_partition_reassignments import ListPartitionReassignmentsRequest
+from wire.messages.unregister_broker import UnregisterBrokerRequest
 from wire.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest
 from wire.schema import Request
 
@@ -106,6 +107,12 @@ def alter_partition_reassignments(
     )
     topic = ReassignableTopic(name=target.name, partitions=[partition])
     return AlterPartitionReassignmentsRequest(timeout_ms=1000, topics=[topic])
+
+
+def unregister_broker(
+    target: Target, version: int, *, broker_id: int = 77
+) -> UnregisterBrokerRequest:
+    return UnregisterBrokerRequest(broker_id=broker_id)
 
 
 def describe_quorum(target: Target, version: int) -> DescribeQuorumRequest:
@@ -183,6 +190,7 @@ ADMIN_MAKERS: dict[ApiKey, Callable[..., Request]] = {
     ApiKey.ELECT_LEADERS: elect_leaders,
     ApiKey.LIST_PARTITION_REASSIGNMENTS: list_partition_reassignments,
     ApiKey.ALTER_PARTITION_REASSIGNMENTS: alter_partition_reassignments,
+    ApiKey.UNREGISTER_BROKER: unregister_broker,
     ApiKey.DESCRIBE_QUORUM: describe_quorum,
     ApiKey.UPDATE_FEATURES: update_features,
     ApiKey.DESCRIBE_CLIENT_QUOTAS: describe_client_quotas,

@@ -33,6 +33,7 @@ from wire.messages import MESSAGES
 
 ALWAYS_TOLD: dict[ApiKey, set[ErrorCode]] = {
     ApiKey.ELECT_LEADERS: {ErrorCode.ELECTION_NOT_NEEDED},
+    ApiKey.UNREGISTER_BROKER: {ErrorCode.BROKER_ID_NOT_REGISTERED},
     ApiKey.DESCRIBE_ACLS: {ErrorCode.SECURITY_DISABLED},
     ApiKey.CREATE_ACLS: {ErrorCode.SECURITY_DISABLED},
     ApiKey.DELETE_ACLS: {ErrorCode.SECURITY_DISABLED},
