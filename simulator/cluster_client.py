@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from simulator.client import ConnectionGoneError, WireClient, connect
-from simulator.routing import NOBODY, Partition, group_of, merged, refused, split
+from simulator.routing import NO_LEADER, NOBODY, Partition, group_of, merged, refused, split
 from wire.errors import ErrorCode
+from wire.messages.fetch import FetchResponse
 from wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from wire.messages.list_offsets import ListOffsetsResponse
 from wire.messages.metadata import MetadataRequest, MetadataResponse
+from wire.messages.produce import ProduceResponse
 from wire.schema import Request, Response
 
 if TYPE_CHECKING:
@@ -45,6 +48,12 @@ MOVED = frozenset(
         ErrorCode.NOT_COORDINATOR,
     ]
 )
+
+
+class Coded(Protocol):
+    """A part of an answer."""
+
+    error_code: int
 
 
 class ClusterClient:
@@ -176,6 +185,8 @@ class ClusterClient:
                 self._wanted[group] = None
             return
         codes = codes_in(done.result())
+        if isinstance(done.result(), ProduceResponse | FetchResponse | ListOffsetsResponse):
+            codes = _not_known_yet(done.result())
         if not STALE.isdisjoint(codes):
             self._is_stale = True
         if group and not MOVED.isdisjoint(codes):
@@ -233,17 +244,26 @@ class ClusterClient:
 
 def codes_in(answer: Response) -> set[int]:
     """Every error code in it, at any depth."""
-    found: set[int] = set()
+    return {each.error_code for each in _with_codes(answer)}
+
+
+def _not_known_yet(answer: Response) -> set[int]:
+    """A broker may hear of a topic after its clients: real ones then ask for metadata again, as
+    they do where it is not the leader. So that is what is told on; the codes then."""
+    for each in _with_codes(answer):
+        if each.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            each.error_code = NO_LEADER
+    return codes_in(answer)
+
+
+def _with_codes(answer: Response) -> Iterator[Coded]:
     queue: list[object] = [answer]
     while queue:
         each = queue.pop()
-        if isinstance(each, list | tuple):
-            queue += each
-        elif hasattr(each, "error_code"):
-            found.add(each.error_code)
+        if hasattr(each, "error_code"):
+            yield cast(Coded, each)
         for name in ("responses", "topics", "partitions", "partition_responses", "groups"):
             queue += getattr(each, name, None) or ()
-    return found
 
 
 def _together(answers: Sequence[asyncio.Future[ResponseT]]) -> asyncio.Future[ResponseT]:

@@ -144,8 +144,8 @@ class ClusterWatch:
             key = each.partition.topic, each.partition.index
             by_partition.setdefault(key, []).append(each)
         truth = self.truth.partitions()
-        for key, record in truth.items():
-            self._note_loss(key, record)
+        for key, known in truth.items():
+            self._note_loss(key, known)
         for key, ours in sorted(by_partition.items()):
             history = self._histories.setdefault(key, History())
             for replica in ours:
