@@ -207,8 +207,11 @@ class Broker:
         registration = registration_of(config, self.server, directory, incarnation)
         await controller.start_broker(
             registration,
-            is_lossy=lambda topic_id, _: self.replicas.is_lossy(topic_id, metadata.image),
+            is_lossy=lambda topic_id, index: self.replicas.is_lossy(
+                topic_id, index, metadata.image
+            ),
         )
+        directory.damaged.told()
         self._is_admitted = True
         if controller.epoch:
             # The last start may have been one with another min.insync.replicas.

@@ -130,7 +130,12 @@ class Clustering:
             make_registration=lambda incarnation: registration_of(
                 parts.running_config.now, parts.server, parts.directory, incarnation
             ),
-            is_lossy=lambda topic_id, _: parts.replicas.is_lossy(topic_id, parts.metadata.image),
+            is_lossy=lambda topic_id, index: parts.replicas.is_lossy(
+                topic_id, index, parts.metadata.image
+            ),
+            is_missing=lambda topic_id, index: parts.replicas.is_missing(
+                topic_id, index, parts.metadata.image
+            ),
             lease_file=LeaseFile(parts.dependencies.file_system, path),
             random=parts.dependencies.random,
             ttl_ms=parts.running_config.now.broker_session_timeout_ms,
@@ -169,6 +174,7 @@ class Clustering:
         """Become a member, admitted by whoever is the controller by then. KafkaError."""
         self._parts.tasks.spawn_essential(self._duties.run(), "controller duties")
         await self.membership.join()
+        self._parts.directory.damaged.told()
         self._parts.tasks.spawn_essential(self.membership.run(), "membership")
 
     def follow_partitions(self) -> None:

@@ -71,7 +71,8 @@ def everybody(key: TopicPartition) -> bool:
 class LogDirectory:
     """An open data directory. Mutable; it holds the lock until `close`.
 
-    `was_clean` says how the last owner left; the file that said so is gone by then. `logs` holds
+    `was_clean` says how the last owner left; the file that said so is gone by then. `is_new`: there
+    was none, as far as the directory tells. `logs` holds
     the open partitions, `strays` what was found beside them, `high_watermarks` the checkpointed
     ones, `damaged` what lost records that others have to be told of. Deleted partitions wait under
     another name for `remove_deleted`.
@@ -85,12 +86,14 @@ class LogDirectory:
         meta: MetaProperties,
         *,
         was_clean: bool,
+        is_new: bool,
     ) -> None:
         """Only `open` calls this."""
         self.file_system = file_system
         self.path = path
         self.meta = meta
         self.was_clean = was_clean
+        self.is_new = is_new
         self.checkpoints = CheckpointWriter(file_system, path)
         self.flushed_ends = FlushedEnds(self.checkpoints)
         self.damaged = DamagedPartitions(self.checkpoints)
@@ -130,6 +133,7 @@ class LogDirectory:
             new = MetaProperties(cluster_id or new_cluster_id, node_id, new_directory_id)
             meta = read_meta(file_system, path, new, cluster_id=cluster_id)
             was_clean = take_clean_shutdown(file_system, path)
+            is_new = meta is None
             if meta is None:
                 meta = new
                 data = encode_meta_properties(meta)
@@ -140,7 +144,7 @@ class LogDirectory:
         except (CheckpointError, LogDirectoryError) as error:
             lock.close()
             raise LogDirectoryError(str(error)) from None
-        directory = cls(file_system, path, lock, meta, was_clean=was_clean)
+        directory = cls(file_system, path, lock, meta, was_clean=was_clean, is_new=is_new)
         directory.damaged.read()
         directory._try(directory.checkpoints.give_up_reserve)  # until all logs are open
         return directory

@@ -6,15 +6,19 @@ written), `membership.py` (the broker's own side of it).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kbroker.cluster.controller_term import MAX_ATTEMPTS, ControllerTerm
 from kbroker.cluster.elections import plan_restart
 from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import (
+    NO_LEADER,
     BrokerAdmission,
     BrokerRegistration,
+    PartitionRecord,
+    TopicPartitions,
     encode_admission,
     encode_registration,
 )
@@ -35,9 +39,16 @@ from kbroker.cluster.partition_changes import (
 )
 from wire.errors import ErrorCode, KafkaError
 
+logger = logging.getLogger(__name__)
+
 TopicPartitionId = tuple[bytes, int]
 IsLossy = Callable[[bytes, int], bool]
 """(topic id, partition): may this broker have lost records of it below the high watermark?"""
+
+
+def is_no_partition(topic_id: bytes, partition: int) -> bool:
+    """The `IsLossy` of who has lost nothing."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +127,14 @@ async def admit_seen(
         )
     if broker.is_admitted:
         return Admission(image.revision, ())
+    registration = broker.registration
     if is_lossy is None:
-        lossy_topics = frozenset(broker.registration.lossy_topics)
-
-        def is_lossy(topic_id: bytes, partition: int) -> bool:
-            return topic_id in lossy_topics
-
+        is_lossy = _those_in(registration.lossy_partitions, registration.lossy_topics)
+    is_missing = _those_in(registration.missing_partitions)
     keys = term.keys
     # An admission whose outcome was not known may still arrive: nothing is taken out after it.
     unchanged = modified_at(keys.admission(broker_id), broker.admission_revision)
-    changes = await _plan_changes(image, broker_id, is_lossy)
+    changes = await _plan_changes(image, broker_id, is_lossy, is_missing)
     written = await write_changes(term, changes, [unchanged])
     losses = tuple(
         (each.topic_id, each.partition) for each in written.applied if each.possible_loss
@@ -156,8 +165,15 @@ async def unregister_broker(term: ControllerTerm, broker_id: int) -> int:
     )
 
 
+def _those_in(partitions: TopicPartitions, topics: Iterable[bytes] = ()) -> IsLossy:
+    """As a registration says it, ready to be asked of thousands of partitions."""
+    whole = frozenset(topics)
+    single = frozenset((topic_id, each) for topic_id, some in partitions for each in some)
+    return lambda topic_id, partition: topic_id in whole or (topic_id, partition) in single
+
+
 async def _plan_changes(
-    image: MetadataImage, broker_id: int, is_lossy: IsLossy
+    image: MetadataImage, broker_id: int, is_lossy: IsLossy, is_missing: IsLossy
 ) -> list[PartitionChange]:
     """Others run in between: the image may move on meanwhile, the plan is compared anyway."""
     members = Members(image)
@@ -169,9 +185,24 @@ async def _plan_changes(
             record,
             broker_id,
             lossy=is_lossy(topic.topic_id, partition),
+            missing=is_missing(topic.topic_id, partition),
             is_live=members.is_live,
             is_leaving=members.is_leaving,
         )
         if election is not None:
+            if is_missing(topic.topic_id, partition):
+                _tell_if_stranded(topic.name, partition, broker_id, election.record)
             changes.append(change_of(topic, partition, election, members, [broker_id]))
     return changes
+
+
+def _tell_if_stranded(topic: str, partition: int, broker_id: int, record: PartitionRecord) -> None:
+    if record.leader == NO_LEADER and not (record.isr or record.elr):
+        logger.error(
+            "%s-%d: broker %d came back without its log, and no other is known to have all records:"
+            " the partition waits for one to be elected uncleanly",
+            topic,
+            partition,
+            broker_id,
+            extra={"topic": topic, "partition": partition},
+        )

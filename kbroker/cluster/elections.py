@@ -39,6 +39,7 @@ def plan_restart(
     broker_id: int,
     *,
     lossy: bool,
+    missing: bool = False,
     is_live: IsLive,
     is_leaving: IsLive = is_nobody,
 ) -> Election | None:
@@ -49,7 +50,9 @@ def plan_restart(
     may well elect it again, with a new leader epoch, so that no offset is ever served twice in
     one epoch with different contents (rule 11).
 
-    `lossy`: it may have lost records that were below the high watermark.
+    `lossy`: it may have lost records that were below the high watermark. `missing`: all of them,
+    with its log; then it is not even the last known leader any more, where others are replicas:
+    with it they would lose what they have, and that is for a person to decide.
     `is_live`: may this other broker lead now? It is not asked about `broker_id`, which may.
     `is_leaving`: who of those is elected only if nobody else can be.
     """
@@ -62,7 +65,10 @@ def plan_restart(
     def may_lead(broker: int) -> bool:
         return broker == broker_id or is_live(broker)
 
-    return _settle(record, _fence(record, broker_id, lossy), may_lead, is_leaving)
+    fenced = _fence(record, broker_id, lossy)
+    if missing and fenced.last_known_leader == broker_id and len(record.replicas) > 1:
+        fenced = replace(fenced, last_known_leader=NO_LEADER)
+    return _settle(record, fenced, may_lead, is_leaving)
 
 
 def plan_departure(

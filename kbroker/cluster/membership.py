@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
-from kbroker.cluster.broker_admission import IsLossy
+from kbroker.cluster.broker_admission import IsLossy, is_no_partition
 from kbroker.cluster.controller import Controller
 from kbroker.cluster.elections import plan_drain
 from kbroker.cluster.lease_file import LeaseFile
@@ -81,11 +81,13 @@ class Membership:
         is_shared: bool,
         make_registration: Callable[[bytes], BrokerRegistration],
         is_lossy: IsLossy,
+        is_missing: IsLossy = is_no_partition,
         lease_file: LeaseFile,
         random: RandomBits,
         ttl_ms: int,
     ) -> None:
-        """`make_registration` is given the incarnation. `is_lossy` is asked before admission."""
+        """`make_registration` is given the incarnation. `is_lossy` is asked before admission, and
+        `is_missing`: of which partitions had this broker a log that is gone?"""
         self.broker_epoch = 0
         self.lease = 0
         self.on_lost: Callable[[], None] = lambda: None
@@ -97,6 +99,7 @@ class Membership:
         self._is_shared = is_shared
         self._make_registration = make_registration
         self._is_lossy = is_lossy
+        self._is_missing = is_missing
         self._lease_file = lease_file
         self._random = random
         self._ttl_ms = ttl_ms
@@ -248,13 +251,16 @@ class Membership:
 
     async def _register(self) -> None:
         """MetadataStoreError: perhaps it is registered, under `lease`."""
+        if not self._loss_is_told:
+            # Now that no earlier life is registered, nobody takes it into an ISR: this is all.
+            await self._metadata.catch_up()
         granted_at = asyncio.get_running_loop().time()
         self.lease = lease = await self._store.lease_grant(self._ttl_ms)
         # Before anything hangs on it: whatever happens, the next start can end it.
         await self._note_lease(lease)
         registration = self._make_registration(random_id(self._random))
         if not self._loss_is_told:
-            registration = replace(registration, lossy_topics=self._lossy_topics())
+            registration = self._with_losses(registration)
         broker_epoch = await self._controller.register_broker(registration, lease=lease)
         self._registration = registration
         self._last_answer = self._last_attempt = granted_at
@@ -269,18 +275,31 @@ class Membership:
         except OSError as error:
             logger.warning("the next start will have to wait for the lease to end: %s", error)
 
-    def _lossy_topics(self) -> tuple[bytes, ...]:
-        """Until an admission has taken note of it, every registration says so
+    def _with_losses(self, registration: BrokerRegistration) -> BrokerRegistration:
+        """Until an admission has taken note of them, every registration tells of them
         (`lossy-until-admitted`)."""
-        topics = self._metadata.image.topics
-        return tuple(
-            topic_id
-            for topic_id in sorted(topics)
-            if any(
-                self._is_lossy(topic_id, partition)
-                for partition, record in topics[topic_id].partitions.items()
+        topics: list[bytes] = []
+        partitions: list[tuple[bytes, tuple[int, ...]]] = []
+        missing: list[tuple[bytes, tuple[int, ...]]] = []
+        for topic_id, topic in sorted(self._metadata.image.topics.items()):
+            own = [
+                partition
+                for partition, record in topic.partitions.items()
                 if self._node_id in record.replicas
-            )
+            ]
+            lossy = tuple(each for each in own if self._is_lossy(topic_id, each))
+            if lossy and len(lossy) == len(own):
+                topics.append(topic_id)
+            elif lossy:
+                partitions.append((topic_id, lossy))
+            gone = tuple(each for each in own if self._is_missing(topic_id, each))
+            if gone:
+                missing.append((topic_id, gone))
+        return replace(
+            registration,
+            lossy_topics=tuple(topics),
+            lossy_partitions=tuple(partitions),
+            missing_partitions=tuple(missing),
         )
 
     async def _admitted(self) -> bool:

@@ -23,6 +23,9 @@ NO_LEADER = -1
 SHOWN_BYTES = 1000
 """Of a value that is refused, in the error's text."""
 
+TopicPartitions = tuple[tuple[bytes, tuple[int, ...]], ...]
+"""Topic ids, each with some of its partitions."""
+
 _Record = TypeVar("_Record")
 
 
@@ -49,8 +52,9 @@ class ListenerRecord:
 class BrokerRegistration:
     """A broker that runs. `clean`: its last life ended with a clean shutdown (KIP-966).
 
-    `lossy_topics`: ids of the topics of which the stop before this start may have cost it records
-    that it had acknowledged (rule 6); they stand here until it has been admitted once.
+    `lossy_topics`: ids of the topics of which it may have lost records that it had acknowledged
+    (rule 6); `lossy_partitions`: the same of a few partitions of a topic, `missing_partitions`:
+    those of either of which it has no log any more. They stand here until it was admitted once.
     `leaving`: it asks to be drained. The broker writes that over its own registration, which keeps
     its create_revision, and with it the broker epoch; a decision of it is the controller's alone.
     """
@@ -62,6 +66,8 @@ class BrokerRegistration:
     rack: str | None = None
     clean: bool = True
     lossy_topics: tuple[bytes, ...] = ()
+    lossy_partitions: TopicPartitions = ()
+    missing_partitions: TopicPartitions = ()
     leaving: bool = False
 
 
@@ -176,6 +182,10 @@ def encode_registration(record: BrokerRegistration) -> bytes:
     rare: dict[str, object] = {}
     if record.lossy_topics:
         rare["lossy_topics"] = [topic_id_text(each) for each in record.lossy_topics]
+    for name in ("lossy_partitions", "missing_partitions"):
+        partitions: TopicPartitions = getattr(record, name)
+        if partitions:
+            rare[name] = {topic_id_text(each): numbers for each, numbers in partitions}
     if record.leaving:
         rare["leaving"] = True
     return _encode(
@@ -214,6 +224,8 @@ def decode_registration(value: bytes) -> BrokerRegistration:
             lossy_topics=tuple(
                 parse_topic_id(_text(each)) for each in _list(d.get("lossy_topics", []))
             ),
+            lossy_partitions=_topic_partitions(d.get("lossy_partitions", {})),
+            missing_partitions=_topic_partitions(d.get("missing_partitions", {})),
             leaving=d.get("leaving") is True,
         ),
     )
@@ -378,6 +390,10 @@ def _text(value: object) -> str:
 
 def _integers(value: object) -> tuple[int, ...]:
     return tuple(_integer(each) for each in _list(value))
+
+
+def _topic_partitions(value: object) -> TopicPartitions:
+    return tuple((parse_topic_id(key), _integers(each)) for key, each in _object(value).items())
 
 
 def _texts(value: object) -> dict[str, str]:

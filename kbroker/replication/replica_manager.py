@@ -123,25 +123,62 @@ class ReplicaManager:
     # Metadata.
 
     def open_logs(self, image: MetadataImage, *, accept_damage: bool = False) -> None:
-        """Open what is on the disk. Raises LogDamagedError unless damage is accepted, OSError."""
+        """Open what is on the disk. Raises LogDamagedError unless damage is accepted, or a member
+        of the ISR or the ELR has all that this broker has lost; OSError.
+        """
 
         def config_of(name: str) -> LogConfig:
             topic = image.topic_by_name(name)
             assert topic is not None, "only known topics are opened"
             return self._config_of(topic)
 
+        def has_copies(key: tuple[str, int]) -> bool:
+            topic = image.topic_by_name(key[0])
+            record = None if topic is None else topic.partitions.get(key[1])
+            return record is not None and any(
+                each != self._node_id for each in (*record.isr, *record.elr)
+            )
+
+        if self._directory.is_new:
+            # What this broker is known to have was on another disk.
+            self._directory.damaged.note(self._own_partitions(image))
         self._directory.open_logs(
             config_of=config_of,
             topic_ids=image.topic_ids,
             now_ms=self._clock.now_ms(),
             accept_damage=accept_damage,
+            has_copies=has_copies,
         )
 
-    def is_lossy(self, topic_id: bytes, image: MetadataImage) -> bool:
-        """Whether the last stop may have cost this broker acknowledged records of the topic."""
+    def _own_partitions(self, image: MetadataImage) -> Iterator[tuple[bytes, int]]:
+        for topic_id, topic in image.topics.items():
+            for index, record in topic.partitions.items():
+                if self._node_id in record.replicas:
+                    yield topic_id, index
+
+    def is_lossy(self, topic_id: bytes, index: int, image: MetadataImage) -> bool:
+        """Whether this broker may have lost acknowledged records of the partition: by damage, with
+        the page cache at the last stop, or because its log is not here and others have one.
+        """
+        if (topic_id, index) in self._directory.damaged:
+            return True
+        is_alone = len(image.topics[topic_id].partitions[index].replicas) == 1
+        if not is_alone and self._log_on_disk(topic_id, index, image) is None:
+            return True
         if self._directory.was_clean:
             return False
         return self._config_of(image.topics[topic_id]).flush_messages != 1
+
+    def is_missing(self, topic_id: bytes, index: int, image: MetadataImage) -> bool:
+        """Whether this broker had a log of the partition, as far as it can tell, and has none."""
+        is_noted = (topic_id, index) in self._directory.damaged
+        return is_noted and self._log_on_disk(topic_id, index, image) is None
+
+    def _log_on_disk(
+        self, topic_id: bytes, index: int, image: MetadataImage
+    ) -> PartitionLog | None:
+        log = self._directory.logs.get((image.topics[topic_id].name, index))
+        return None if log is None or log.topic_id != topic_id else log
 
     def start(self, image: MetadataImage) -> None:
         """Serve every partition of this broker; what the disk has not is made."""

@@ -134,6 +134,8 @@ class Node:
         )
         self.metadata = MetadataCache(self.client, KEYS)  # type: ignore[arg-type]
         self.lossy: set[bytes] = set()
+        self.damaged: set[tuple[bytes, int]] = set()
+        self.missing: set[tuple[bytes, int]] = set()
         self.unclean = False
         self.events: list[str] = []
         self.membership = Membership(
@@ -141,7 +143,10 @@ class Node:
             self.metadata,
             is_shared=is_shared,
             make_registration=lambda incarnation: BrokerRegistration(node_id, incarnation),
-            is_lossy=lambda topic_id, partition: topic_id in self.lossy,
+            is_lossy=lambda topic_id, partition: (
+                topic_id in self.lossy or (topic_id, partition) in self.damaged
+            ),
+            is_missing=lambda *partition: partition in self.missing,
             lease_file=LeaseFile(disk, "/data/membership-lease"),
             random=random.Random(f"{node_id}/{cluster.lives}/ids"),
             ttl_ms=TTL_MS,

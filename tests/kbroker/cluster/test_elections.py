@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,9 +16,16 @@ THREE = PartitionRecord(
 
 
 def restart(
-    record: PartitionRecord, broker: int, *, live: set[int] = frozenset(), lossy: bool = False
+    record: PartitionRecord,
+    broker: int,
+    *,
+    live: set[int] = frozenset(),
+    lossy: bool = False,
+    missing: bool = False,
 ) -> Election | None:
-    return plan_restart(record, broker, lossy=lossy, is_live=lambda each: each in live)
+    return plan_restart(
+        record, broker, lossy=lossy, missing=missing, is_live=lambda each: each in live
+    )
 
 
 def test_a_lone_replica_leads_again_in_a_new_epoch() -> None:
@@ -54,6 +62,28 @@ def test_after_a_lossy_crash_it_is_not_eligible() -> None:
     assert restart(two, 1, live={0}, lossy=True) == Election(
         replace(two, isr=(0,), partition_epoch=10)
     )
+
+
+@pytest.mark.parametrize("leader", [1, NO_LEADER])
+def test_who_lost_its_log_is_not_elected_even_where_it_led_last(leader: int) -> None:
+    """The others would drop what they have; only where there are none it begins anew, and told."""
+    isr, last = ((1,), NO_LEADER) if leader == 1 else ((), 1)
+    last_led = replace(THREE, leader=leader, isr=isr, last_known_leader=last)
+    stranded = Election(
+        replace(
+            last_led,
+            leader=NO_LEADER,
+            leader_epoch=5,
+            isr=(),
+            last_known_leader=NO_LEADER,
+            partition_epoch=10,
+        )
+    )
+    assert restart(last_led, 1, live={0, 2}, lossy=True, missing=True) == stranded
+    cut = restart(last_led, 1, live={0, 2}, lossy=True)
+    assert cut is not None
+    assert (cut.record.leader, cut.possible_loss) == (1, True)
+    assert restart(ALONE, 0, lossy=True, missing=True) == restart(ALONE, 0, lossy=True)
 
 
 def test_nobody_outside_isr_and_elr_leads_while_one_of_them_has_a_member() -> None:

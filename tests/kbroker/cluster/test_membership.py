@@ -13,6 +13,7 @@ from tests.kbroker.cluster.cluster_harness import (
     KEYS,
     TTL_MS,
     Cluster,
+    Node,
     pass_time,
     run,
     until,
@@ -189,6 +190,51 @@ def test_a_loss_is_told_until_an_admission_has_taken_note() -> None:
         await pass_time(1)
         assert node.events == ["lost", "joined"]
         assert (await cluster.read()).brokers[2].registration.lossy_topics == ()
+
+    run(scenario)
+
+
+def test_a_partition_that_lost_records_costs_the_others_of_its_topic_nothing() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        whole = await create(nodes[0].controller, NewTopic("whole", partition_count=2))
+        partly = await create(nodes[0].controller, NewTopic("partly", partition_count=3))
+        await nodes[2].settled()
+        await nodes[2].kill()
+        node = cluster.make(2)
+        for number, topic in ((0, whole), (1, whole), (1, partly)):
+            node.damaged.add((topic.topic_id, number))
+        node.missing.add((partly.topic_id, 1))
+        await node.start()
+        registration = (await cluster.read()).brokers[2].registration
+        assert registration.lossy_topics == (whole.topic_id,)
+        assert registration.lossy_partitions == ((partly.topic_id, (1,)),)
+        assert registration.missing_partitions == ((partly.topic_id, (1,)),)
+
+    run(scenario)
+
+
+def test_what_is_lost_is_asked_of_an_image_that_shows_all_the_earlier_life_may_have_joined() -> (
+    None
+):
+    """A topic that is made before the start's earlier registration has gone; its watch is late."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        await nodes[2].kill()
+        node = cluster.make(2)
+        await node.metadata.load()
+        topic = await create(nodes[0].controller, NewTopic("late", replication_factor=3))
+        assert topic.topic_id not in node.metadata.image.topics
+        node.lossy = {topic.topic_id}
+        node.spawn(joining(node))
+        await pass_time(60)
+        registration = (await cluster.read()).brokers[2].registration
+        assert registration.lossy_topics == (topic.topic_id,)
+        await node.kill()
+
+    async def joining(node: Node) -> None:
+        await node.membership.join()
 
     run(scenario)
 

@@ -36,6 +36,15 @@ EXAMPLES = [
     ),
     ("registration", BrokerRegistration(0, ID)),
     ("registration", BrokerRegistration(0, ID, lossy_topics=(ID, bytes(16)), leaving=True)),
+    (
+        "registration",
+        BrokerRegistration(
+            0,
+            ID,
+            lossy_partitions=((ID, (0, 7)),),
+            missing_partitions=((bytes(16), ()), (ID, (7,))),
+        ),
+    ),
     ("admission", BrokerAdmission(17, AdmissionState.DRAINING)),
     ("controller", ControllerRecord(3)),
     ("topic_name", TopicNameRecord(ID, "a.b")),
@@ -68,7 +77,8 @@ def test_values_that_make_no_sense_are_one_kind_of_error(kind: str, record: obje
 
 def test_a_registration_without_anything_rare_is_what_an_older_broker_writes() -> None:
     document = json.loads(records.encode_registration(BrokerRegistration(0, ID)))
-    assert not {"lossy_topics", "leaving"} & document.keys()
+    rare = {"lossy_topics", "lossy_partitions", "missing_partitions", "leaving"}
+    assert not rare & document.keys()
 
 
 brokers = st.lists(st.integers(0, 9), max_size=4).map(tuple)

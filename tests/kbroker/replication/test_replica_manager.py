@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -17,6 +17,7 @@ from kbroker.replication.partition import Partition
 from kbroker.replication.replica_manager import ReplicaManager
 from log.log_config import LogConfig
 from log.log_directory import LogDirectory
+from log.recovery import LogDamagedError
 from log.retention import RETIRED_TOGETHER
 from simulator.disk import SimulatedDisk
 from tests.kbroker.test_flusher import ManualFlusher
@@ -67,6 +68,7 @@ class Home:
     errors: list[OSError] = field(default_factory=list)
     soon: list = field(default_factory=list)
     closing_threads: int = 0
+    serves: bool = True
     replicas: ReplicaManager = field(init=False)
     directory: LogDirectory = field(init=False)
 
@@ -92,7 +94,8 @@ class Home:
             closing_threads=self.closing_threads,
         )
         self.replicas.open_logs(self.image)
-        self.replicas.start(self.image)
+        if self.serves:
+            self.replicas.start(self.image)
 
     def change(self, *topics: TopicImage, **delta: tuple) -> None:
         self.image = image_of(*topics)
@@ -252,12 +255,70 @@ def test_a_crash_keeps_what_was_flushed() -> None:
 def test_only_page_cache_topics_are_lossy_after_a_crash() -> None:
     cached = topic("cached", SECOND_ID, flush=str(2**40))
     home = Home(image=image_of(topic(), cached))
+    home.directory.damaged.told()  # that there are topics, and no log of them on this disk
     crashed = home.restart(home.disk.crash(random.Random(0)))
     lossy = crashed.replicas.is_lossy
-    assert (lossy(FIRST_ID, crashed.image), lossy(SECOND_ID, crashed.image)) == (False, True)
+    assert not lossy(FIRST_ID, 0, crashed.image)
+    assert lossy(SECOND_ID, 0, crashed.image)
     crashed.replicas.close(clean=True)
     clean = crashed.restart(crashed.disk.kill())
-    assert not clean.replicas.is_lossy(SECOND_ID, clean.image)
+    assert not clean.replicas.is_lossy(SECOND_ID, 0, clean.image)
+
+
+def replicated(*, isr: tuple[int, ...], elr: tuple[int, ...] = (), count: int = 1) -> TopicImage:
+    record = PartitionRecord((NODE, 2, 3), -1, 0, isr=isr, elr=elr)
+    return replace(topic(count=count), partitions=dict.fromkeys(range(count), record))
+
+
+def lossy_and_missing(home: Home, index: int = 0) -> tuple[bool, bool]:
+    replicas, image = home.replicas, home.image
+    return replicas.is_lossy(FIRST_ID, index, image), replicas.is_missing(FIRST_ID, index, image)
+
+
+def opened(disk: SimulatedDisk, *topics: TopicImage) -> Home:
+    """As far as a registration needs it: no missing log is made."""
+    return Home(disk=disk, image=image_of(*topics), serves=False)
+
+
+def test_a_new_disk_makes_every_partition_of_this_broker_lossy_until_that_is_told() -> None:
+    """Also those that nobody else has, so that a loss is on record."""
+    disk = SimulatedDisk()
+    alone, others = topic(), replicated(isr=(2,))
+    for known in (alone, others):
+        assert lossy_and_missing(opened(SimulatedDisk(), known)) == (True, True)
+    first = opened(disk, others)
+    again = opened(disk.kill(), others)
+    assert lossy_and_missing(again) == (True, True)
+    again.directory.damaged.told()
+    # It may have been created a moment before the crash: whoever led it last may lead it again.
+    assert lossy_and_missing(opened(again.disk.kill(), others)) == (True, False)
+    again.directory.damaged.told()
+    assert lossy_and_missing(opened(again.disk.kill(), alone)) == (False, False)
+    assert first.directory.is_new
+    assert not again.directory.is_new
+
+
+@pytest.mark.parametrize("isr", [(NODE, 2), (NODE,), ()])
+@pytest.mark.parametrize("elr", [(3,), (NODE,), ()])
+def test_a_damaged_log_is_refused_unless_another_is_known_to_have_all(
+    isr: tuple[int, ...], elr: tuple[int, ...]
+) -> None:
+    home = Home(image=image_of(topic(count=2)))
+    home.directory.damaged.told()
+    home.append(b"a")
+    home.flush()
+    assert home.replicas.close(clean=True)
+    disk = home.disk.kill()
+    path = "/data/t-0/00000000000000000000.log"
+    disk.corrupt(path, 8, b"\x7f")
+    known = replicated(isr=isr, elr=elr, count=2)
+    if 2 in isr or 3 in elr:
+        found = opened(disk, known)
+        assert lossy_and_missing(found) == (True, False)
+        assert lossy_and_missing(found, 1) == (False, False), "another partition of the topic"
+        return
+    with pytest.raises(LogDamagedError):
+        opened(disk, known)
 
 
 def test_a_topic_deleted_while_the_broker_was_down_does_not_come_back() -> None:
