@@ -150,6 +150,11 @@ class MetadataImage:
         """Whether it is registered, or was admitted and has not been unregistered since."""
         return broker_id in self.brokers or broker_id in self._admissions
 
+    def is_active(self, broker_id: int) -> bool:
+        """Whether it may get leaders and be in sync now."""
+        broker = self.brokers.get(broker_id)
+        return broker is not None and broker.is_active
+
     def known_brokers(self) -> list[int]:
         """All of those, in order."""
         return sorted(self.brokers.keys() | self._admissions.keys())

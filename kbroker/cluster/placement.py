@@ -4,6 +4,9 @@ Kafka's own way (`AdminUtils.assignReplicasToBrokers`): leaders go round the bro
 start; the other replicas of a partition follow at a shift that grows by one with each round, so
 that the partitions of a broker which fails spread over all the others. With racks, brokers
 alternate between the racks, and a rack gets a second replica only when every rack has one.
+
+Brokers that are away get the replicas for which there are too few others, and follow when they are
+back: so topics may be created while brokers restart one after the other.
 """
 
 from __future__ import annotations
@@ -29,20 +32,25 @@ def plan_placement(
     replication_factor: int,
     start: PlacementStart,
     first_partition: int = 0,
+    absent: Sequence[int] = (),
 ) -> list[tuple[int, ...]]:
     """The replicas of `partition_count` partitions, the preferred leader first.
 
     `racks`: every broker that may get replicas, and its rack. Racks count only if every broker
-    has one. `first_partition`: where a topic that grows goes on.
+    has one. `first_partition`: where a topic that grows goes on. `absent`: who else may, where
+    these are too few.
     KafkaError(INVALID_REPLICATION_FACTOR), in Kafka's words, if there are too few brokers.
     """
     assert partition_count > 0
     assert replication_factor > 0
-    if replication_factor > len(racks):
+    if replication_factor > len(racks) + len(absent) or not racks:
+        count = len(racks) + len(absent)
         problem = (
             f"The target replication factor of {replication_factor} cannot be reached because "
-            f"only {len(racks)} broker(s) are registered or some brokers have all their log "
+            f"only {count} broker(s) are registered or some brokers have all their log "
             "directories cordoned."
+            if racks
+            else "All brokers are currently fenced, or have all their log directories cordoned."
         )
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
@@ -55,12 +63,16 @@ def plan_placement(
     else:
         brokers = _alternate_racks(known_racks)
     shift = start.shift
+    live_count = min(replication_factor, len(brokers))
     placement = []
     for partition in range(first_partition, first_partition + partition_count):
         if partition > 0 and partition % len(brokers) == 0:
             shift += 1
         leader_index = (partition + start.broker_index) % len(brokers)
-        placement.append(_replicas(brokers, known_racks, leader_index, shift, replication_factor))
+        replicas = _replicas(brokers, known_racks, leader_index, shift, live_count)
+        turn = partition % len(absent) if absent else 0
+        others = (*absent[turn:], *absent[:turn])
+        placement.append(replicas + others[: replication_factor - live_count])
     return placement
 
 

@@ -30,6 +30,7 @@ from kbroker.cluster.metadata_store import (
     key_absent,
     modified_at,
 )
+from kbroker.cluster.topic_creation import read_brokers
 from wire.errors import ErrorCode, KafkaError
 
 logger = logging.getLogger(__name__)
@@ -42,9 +43,12 @@ async def delete_topic(term: ControllerTerm, topic_id: bytes) -> int:
     """One transaction, whatever the size. Returns its revision.
 
     What was deleted is written down (`del/`) until every broker with a replica has removed its
-    files. KafkaError(UNKNOWN_TOPIC_ID).
+    files, and so has everybody who is away: it may have files of a partition that was given to
+    others meanwhile. KafkaError(UNKNOWN_TOPIC_ID).
     """
     keys = term.keys
+    brokers = await read_brokers(term)
+    absent = {each for each in brokers.known_brokers() if each not in brokers.brokers}
     for _ in range(MAX_ATTEMPTS):
         topic = await term.store.get(keys.topic(topic_id))
         if topic is None:
@@ -52,7 +56,7 @@ async def delete_topic(term: ControllerTerm, topic_id: bytes) -> int:
         name = decode_topic(topic.value).name
         partitions = await term.store.list(keys.partitions(topic_id))
         records = [decode_partition(each.value, each.mod_revision) for each in partitions.items]
-        replicas = tuple(sorted({broker for each in records for broker in each.replicas}))
+        holders = absent.union(*(each.replicas for each in records))
         result = await term.transact(
             [modified_at(topic.key, topic.mod_revision)],
             [
@@ -61,7 +65,7 @@ async def delete_topic(term: ControllerTerm, topic_id: bytes) -> int:
                 DeletePrefix(keys.partitions(topic_id)),
                 Put(
                     keys.deleted_topic(topic_id),
-                    encode_deleted_topic(DeletedTopic(name, replicas)),
+                    encode_deleted_topic(DeletedTopic(name, tuple(sorted(holders)))),
                 ),
             ],
         )

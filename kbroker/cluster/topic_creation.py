@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kbroker.cluster.controller_term import BATCH_SIZE, MAX_ATTEMPTS, ControllerTerm
-from kbroker.cluster.metadata_image import BrokerImage, MetadataImage
+from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import (
     PartitionRecord,
     TopicNameRecord,
@@ -140,19 +140,19 @@ def _refuse_existing(name: str, holder: KeyValue | None) -> None:
     )
 
 
-async def read_brokers(term: ControllerTerm) -> dict[int, BrokerImage]:
+async def read_brokers(term: ControllerTerm) -> MetadataImage:
     """The brokers alone: with a thousand topics, creating one more is no slower."""
     registrations = await term.store.list(term.keys.brokers)
     admissions = await term.store.list(term.keys.admissions)
     image = MetadataImage(term.keys)
     # Two moments, but an admission names the broker epoch that it is for.
     image.replace_with(Listing(admissions.revision, registrations.items + admissions.items))
-    return image.brokers
+    return image
 
 
 def _place(
     topic: NewTopic,
-    brokers: Mapping[int, BrokerImage],
+    brokers: MetadataImage,
     start: PlacementStart,
     defaults: TopicDefaults,
 ) -> list[tuple[int, ...]]:
@@ -175,15 +175,39 @@ def _place(
     replication_factor = topic.replication_factor
     if replication_factor == USE_DEFAULT:
         replication_factor = defaults.replication_factor
-    return plan_placement(
-        {each: broker.registration.rack for each, broker in brokers.items() if broker.is_active},
+    return place(
+        brokers,
         partition_count=partition_count,
         replication_factor=replication_factor,
         start=start,
     )
 
 
-def _check_assignment(topic: NewTopic, brokers: Mapping[int, BrokerImage]) -> list[tuple[int, ...]]:
+def place(
+    brokers: MetadataImage,
+    *,
+    partition_count: int,
+    replication_factor: int,
+    start: PlacementStart,
+    first_partition: int = 0,
+) -> list[tuple[int, ...]]:
+    """Where the brokers that are there, and those that are away, get replicas."""
+    racks = {
+        each: broker.registration.rack
+        for each, broker in brokers.brokers.items()
+        if broker.is_active
+    }
+    return plan_placement(
+        racks,
+        partition_count=partition_count,
+        replication_factor=replication_factor,
+        start=start,
+        first_partition=first_partition,
+        absent=[each for each in brokers.known_brokers() if each not in racks],
+    )
+
+
+def _check_assignment(topic: NewTopic, brokers: MetadataImage) -> list[tuple[int, ...]]:
     for number, what in (
         (topic.replication_factor, "replication factor"),
         (topic.partition_count, "numPartitions"),
@@ -193,24 +217,29 @@ def _check_assignment(topic: NewTopic, brokers: Mapping[int, BrokerImage]) -> li
                 ErrorCode.INVALID_REQUEST,
                 f"A manual partition assignment was specified, but {what} was not set to -1.",
             )
-    validate_assignment(topic.assignment, sorted(brokers))
+    validate_assignment(topic.assignment, brokers.known_brokers())
     for partition, replicas in sorted(topic.assignment.items()):
-        if not any(brokers[each].is_active for each in replicas):
-            raise KafkaError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                "All brokers specified in the manual partition assignment for partition "
-                f"{partition} are fenced or in controlled shutdown.",
-            )
+        check_anybody_active(brokers, partition, replicas)
     return [tuple(topic.assignment[each]) for each in sorted(topic.assignment)]
 
 
+def check_anybody_active(brokers: MetadataImage, partition: int, replicas: Sequence[int]) -> None:
+    """KafkaError(INVALID_REPLICA_ASSIGNMENT): nobody of these could lead."""
+    if not any(map(brokers.is_active, replicas)):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            "All brokers specified in the manual partition assignment for partition "
+            f"{partition} are fenced or in controlled shutdown.",
+        )
+
+
 def first_records(
-    placement: Sequence[tuple[int, ...]], brokers: Mapping[int, BrokerImage], min_isr: int
+    placement: Sequence[tuple[int, ...]], brokers: MetadataImage, min_isr: int
 ) -> list[PartitionRecord]:
     """In sync from the start is who is there: a new log is the same everywhere, empty."""
     records = []
     for replicas in placement:
-        isr = tuple(each for each in replicas if brokers[each].is_active)
+        isr = tuple(filter(brokers.is_active, replicas))
         records.append(
             PartitionRecord(
                 replicas=replicas, leader=isr[0], leader_epoch=0, isr=isr, min_isr=min_isr
@@ -223,7 +252,7 @@ async def _write(
     term: ControllerTerm,
     topic: CreatedTopic,
     records: Sequence[PartitionRecord],
-    brokers: Mapping[int, BrokerImage],
+    brokers: MetadataImage,
 ) -> int:
     """The topic's revision; 0: a broker that was to be in sync is in its next life already.
 
@@ -249,7 +278,10 @@ async def _write(
     result = await term.transact(
         [
             key_absent(name_key),
-            *(created_at(keys.broker(each), brokers[each].broker_epoch) for each in in_sync),
+            *(
+                created_at(keys.broker(each), brokers.brokers[each].broker_epoch)
+                for each in in_sync
+            ),
         ],
         [
             *puts[ahead:],

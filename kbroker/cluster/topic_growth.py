@@ -10,11 +10,11 @@ The order of checks, the codes and the messages are those of Kafka's Replication
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kbroker.cluster.controller_term import BATCH_SIZE, MAX_ATTEMPTS, ControllerTerm
-from kbroker.cluster.metadata_image import BrokerImage
+from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import (
     PartitionRecord,
     TopicRecord,
@@ -25,8 +25,13 @@ from kbroker.cluster.metadata_records import (
     encode_topic,
 )
 from kbroker.cluster.metadata_store import KeyValue, Put, created_at, modified_at
-from kbroker.cluster.placement import PlacementStart, plan_placement, validate_replicas
-from kbroker.cluster.topic_creation import first_records, read_brokers
+from kbroker.cluster.placement import PlacementStart, validate_replicas
+from kbroker.cluster.topic_creation import (
+    check_anybody_active,
+    first_records,
+    place,
+    read_brokers,
+)
 from wire.errors import ErrorCode, KafkaError
 
 
@@ -132,31 +137,23 @@ def _partitions_added(growth: TopicGrowth, existing: int, max_partitions: int) -
 def _place(
     growth: TopicGrowth,
     found: _Found,
-    brokers: Mapping[int, BrokerImage],
+    brokers: MetadataImage,
     start: PlacementStart,
     added: int,
 ) -> list[tuple[int, ...]]:
     """The replicas of each new partition. KafkaError(INVALID_REPLICA_ASSIGNMENT, ...FACTOR)."""
     first = found.record.partition_count
     if growth.assignment is None:
-        racks = {
-            each: broker.registration.rack for each, broker in brokers.items() if broker.is_active
-        }
-        return plan_placement(
-            racks,
+        return place(
+            brokers,
             partition_count=added,
             replication_factor=found.replication_factor,
             start=start,
             first_partition=first,
         )
     for partition, replicas in enumerate(growth.assignment, start=first):
-        validate_replicas(replicas, sorted(brokers), found.replication_factor)
-        if not any(brokers[each].is_active for each in replicas):
-            raise KafkaError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                "All brokers specified in the manual partition assignment for partition "
-                f"{partition} are fenced or in controlled shutdown.",
-            )
+        validate_replicas(replicas, brokers.known_brokers(), found.replication_factor)
+        check_anybody_active(brokers, partition, replicas)
     return [tuple(replicas) for replicas in growth.assignment]
 
 
@@ -164,7 +161,7 @@ async def _write(
     term: ControllerTerm,
     found: _Found,
     records: Sequence[PartitionRecord],
-    brokers: Mapping[int, BrokerImage],
+    brokers: MetadataImage,
 ) -> int:
     """The revision of the growth; 0: the topic, or a broker to be in sync, has changed since.
 
@@ -189,7 +186,10 @@ async def _write(
     result = await term.transact(
         [
             unchanged,
-            *(created_at(keys.broker(each), brokers[each].broker_epoch) for each in in_sync),
+            *(
+                created_at(keys.broker(each), brokers.brokers[each].broker_epoch)
+                for each in in_sync
+            ),
         ],
         [*puts[ahead:], Put(kv.key, encode_topic(grown))],
     )

@@ -38,6 +38,49 @@ def test_a_cluster_of_one() -> None:
     assert placement == [(7,)] * 3
 
 
+def test_brokers_that_are_away_get_what_the_others_are_too_few_for() -> None:
+    placement = plan_placement(
+        {1: None, 2: None},
+        partition_count=4,
+        replication_factor=3,
+        start=PlacementStart(),
+        absent=(7, 9),
+    )
+    assert placement == [(1, 2, 7), (2, 1, 9), (1, 2, 7), (2, 1, 9)]
+    enough = plan_placement(
+        {1: None, 2: None},
+        partition_count=1,
+        replication_factor=2,
+        start=PlacementStart(),
+        absent=(7,),
+    )
+    assert enough == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("racks", "problem"),
+    [
+        (
+            {1: None},
+            "The target replication factor of 4 cannot be reached because only 3 broker(s) are "
+            "registered or some brokers have all their log directories cordoned.",
+        ),
+        ({}, "All brokers are currently fenced, or have all their log directories cordoned."),
+    ],
+)
+def test_too_few_brokers_are_told_in_kafkas_words(racks: dict[int, None], problem: str) -> None:
+    with pytest.raises(KafkaError) as caught:
+        plan_placement(
+            racks,
+            partition_count=1,
+            replication_factor=4,
+            start=PlacementStart(),
+            absent=(7, 9),
+        )
+    assert caught.value.code == ErrorCode.INVALID_REPLICATION_FACTOR
+    assert caught.value.detail == f"Unable to replicate the partition 4 time(s): {problem}"
+
+
 @given(
     racks=st.dictionaries(st.integers(0, 9), st.sampled_from("abc"), min_size=1, max_size=8),
     partition_count=st.integers(1, 30),
