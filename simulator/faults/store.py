@@ -43,6 +43,7 @@ def answers_lost(nemesis: ClusterNemesis, fault: Fault) -> None:
     link = _link(nemesis, fault)
     link.lost = 0.2 + 0.6 * fault.strength
     _news_late(nemesis, fault, link)
+    _lose_followers(nemesis, fault)
     nemesis.later(1 + LONG_S * fault.strength, link.heal)
 
 
@@ -51,6 +52,7 @@ def requests_late(nemesis: ClusterNemesis, fault: Fault) -> None:
     link = _link(nemesis, fault)
     link.late = 0.2 + 0.6 * fault.strength
     _news_late(nemesis, fault, link)
+    _lose_followers(nemesis, fault)
     nemesis.later(1 + LONG_S * fault.strength, link.heal)
 
 
@@ -58,6 +60,17 @@ def _news_late(nemesis: ClusterNemesis, fault: Fault, link: Link) -> None:
     """Half of the time: what took effect unseen is not seen by the watch soon either."""
     if nemesis.world.chance(f"news:{fault.number}").random() < 0.5:
         link.watch_delay_s = (0.1, 1 + 8 * fault.strength)
+
+
+def _lose_followers(nemesis: ClusterNemesis, fault: Fault) -> None:
+    """Half of the time: some broker is not fetched from for a while, so that there is something to
+    ask the store for, and again when they are back."""
+    chance = nemesis.world.chance(f"followers:{fault.number}")
+    leader = nemesis.some_machine(nemesis.chance_of(fault))
+    if chance.random() < 0.5:
+        for machine in nemesis.world.machines.values():
+            if machine is not leader and chance.random() < 0.7:
+                nemesis.cut(machine.host, leader.host, chance.uniform(1, 15))
 
 
 def refuses(nemesis: ClusterNemesis, fault: Fault) -> None:
