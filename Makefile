@@ -9,11 +9,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Test processes at a time: a fixed number, so that a run here is a run everywhere.
 JOBS ?= 2
 TARGET ?= process
-# Of faults, in a soak.
+# Of faults, in a soak and in chaos.
 SECONDS ?= 60
 ARGS ?=
 
-.PHONY: help run cluster test test-unit interop test-faults simulate soak check docs record image
+.PHONY: help run cluster test test-unit interop test-faults simulate soak chaos check docs record
+.PHONY: image
 .PHONY: bench nightly clean
 .PHONY: check-format check-lint check-types check-imports check-style check-docs
 
@@ -32,7 +33,7 @@ test-unit: $(VENV)/.dev  ## The tests of tests/
 	@tools/install_fuse
 	$(BIN)/python -m pytest tests -n $(JOBS)
 
-interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process, image or kafka)
+interop: $(VENV)/.interop  ## Real clients over TCP (TARGET=process, cluster, image, kafka)
 	@tools/install_kcat
 	$(BIN)/python -m pytest interop_tests -n $(JOBS) --target $(TARGET) $(ARGS)
 
@@ -40,8 +41,14 @@ soak: $(VENV)/.interop  ## Real clients, a killed broker and a failing disk (SEC
 	@tools/install_fuse
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) $(ARGS)
 
-test-faults: $(VENV)/.interop  ## A slice of every harness: simulation, crash states, mutants, fuzz, soak
+chaos: $(VENV)/.interop  ## Three brokers, three etcd members, real clients, every fault (SECONDS=900, ARGS="--seed 7")
 	@tools/install_fuse
+	@tools/install_network
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
+
+test-faults: $(VENV)/.interop  ## A slice of every harness: simulation, crash states, mutants, fuzz, soak, chaos
+	@tools/install_fuse
+	@tools/install_network
 	EXAMPLES=20 tools/test_etcd
 	$(BIN)/python -m tools.nightly --slice
 
@@ -77,11 +84,13 @@ record: $(VENV)/.dev  ## Record the golden exchanges anew from Apache Kafka (nee
 image:  ## Build the image and print its size (BASE_IMAGE=... for another base)
 	@tools/image/build kbroker
 
-bench: $(VENV)/.run  ## Measure against the floor on this machine
+bench: $(VENV)/.dev  ## Measure against the floor on this machine, and three replicas beside one
 	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.replication
 
 nightly: $(VENV)/.interop  ## Everything in large counts; writes the tables of docs/TESTING.md
 	@tools/install_fuse
+	@tools/install_network
 	$(BIN)/python -m tools.nightly $(ARGS)
 
 clean:  ## Remove environments, caches and builds; data stays
