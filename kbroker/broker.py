@@ -230,10 +230,13 @@ class Broker:
         from kbroker.clustering import Clustering, Parts
 
         directory, store = self._opening.directory, self._opening.store
+        history = self._opening.history
         assert directory is not None
         assert store is not None
+        assert history is not None
         parts = Parts(
             store=store,
+            history=history,
             controller=controller,
             metadata=metadata,
             topics=topics,

@@ -19,6 +19,7 @@ from kbroker.cluster.membership import Membership
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.cluster.metadata_image import MetadataDelta, TopicImage
 from kbroker.cluster.metadata_store import MetadataStore
+from kbroker.cluster.store_history import NOTE_INTERVAL_MS, StoreHistory
 from kbroker.config.running_config import RunningConfig
 from kbroker.dependencies import Dependencies
 from kbroker.forwarding import Forwarder
@@ -57,6 +58,7 @@ class Parts:
     back."""
 
     store: MetadataStore
+    history: StoreHistory
     controller: Controller
     metadata: MetadataCache
     topics: Topics
@@ -80,6 +82,7 @@ class Clustering:
         request_stop: Callable[[str], None],
     ) -> None:
         self._parts = parts
+        parts.history.reached = self._reached
         self.on_lost: Callable[[], None] = lambda: None
         """Told after this broker leads nothing any more."""
         self.internal_listener = parts.running_config.now.parsed_listeners().inter_broker_name
@@ -139,6 +142,7 @@ class Clustering:
             lease_file=LeaseFile(parts.dependencies.file_system, path),
             random=parts.dependencies.random,
             ttl_ms=parts.running_config.now.broker_session_timeout_ms,
+            check_store=parts.history.check,
         )
         membership.on_lost = self._lost
         membership.on_refused = request_stop
@@ -176,6 +180,9 @@ class Clustering:
         await self.membership.join()
         self._parts.directory.damaged.told()
         self._parts.tasks.spawn_essential(self.membership.run(), "membership")
+        await self._parts.history.note()
+        noting = every(lambda: NOTE_INTERVAL_MS, self._parts.history.note)
+        self._parts.tasks.spawn(noting, "metadata seen")
 
     def follow_partitions(self) -> None:
         """From now on partitions led elsewhere are fetched, and ISRs are looked after."""
@@ -216,6 +223,7 @@ class Clustering:
 
     async def leave(self) -> None:
         """Give up the registration: whatever was to be written is written."""
+        await self._parts.history.note()
         await self.membership.leave()
 
     def _lost(self) -> None:
@@ -227,6 +235,10 @@ class Clustering:
     def _step_down(self, partition: Partition) -> None:
         partition.step_down()
         self.fetchers.follow(partition)
+
+    def _reached(self) -> tuple[int, int]:
+        image = self._parts.metadata.image
+        return image.revision, image.controller_epoch
 
     def _broker_epoch(self) -> int | None:
         return self.membership.broker_epoch or None

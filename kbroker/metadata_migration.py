@@ -37,7 +37,7 @@ from log.checkpoints import CheckpointError, MetaProperties, decode_meta_propert
 from log.file_system import FileSystem, OsFileSystem
 from log.log_directory import CLEAN_SHUTDOWN, LOCK, META_PROPERTIES
 
-__all__ = ["MigrationRefusedError", "MigrationReport", "migrate", "write"]
+__all__ = ["MigrationRefusedError", "MigrationReport", "migrate", "open_target", "write"]
 
 OWN_NAME = "kbroker"
 """Of a single node's cluster in its own file."""
@@ -123,7 +123,7 @@ async def _migrate(
         raise MigrationRefusedError("the target is to be etcd://HOST:PORT,...[/NAME]")
     keys = Keys(url.cluster)
     try:
-        async with _open_target(config) as store:
+        async with open_target(config) as store:
             source = await _read_node(f"{path}/{SQLITE_FILE}", meta, keys)
             remaining = compare_target(source, await store.list(keys.prefix), keys)
             if apply:
@@ -161,7 +161,8 @@ async def _read_node(path: str, meta: MetaProperties, keys: Keys) -> Source:
 
 
 @asynccontextmanager
-async def _open_target(config: BrokerConfig) -> AsyncIterator[MetadataStore]:
+async def open_target(config: BrokerConfig) -> AsyncIterator[MetadataStore]:
+    """The etcd that `kbroker.metadata` names. MetadataStoreError."""
     from kbroker.cluster.etcd_opening import open_etcd_store
 
     url = config.metadata_url()

@@ -18,6 +18,7 @@ from kbroker.cluster.metadata_store import (
     MetadataStoreError,
     StoreRefusedError,
 )
+from kbroker.cluster.store_history import SEEN_FILE, SeenFile, StoreHistory
 from kbroker.cluster.topic_ids import random_id, topic_id_text
 from kbroker.config.broker_config import BrokerConfig
 from kbroker.config.metadata_keys import DEFAULT_CLUSTER
@@ -45,6 +46,7 @@ class Opening:
     def __init__(self, config: BrokerConfig, dependencies: Dependencies) -> None:
         self.directory: LogDirectory | None = None
         self.store: MetadataStore | None = None
+        self.history: StoreHistory | None = None
         self.cluster_id = ""
         self._config = config
         self._dependencies = dependencies
@@ -63,6 +65,8 @@ class Opening:
             controller = await self.patiently(lambda: self._open_store(path), stopped=stopped)
             cluster = await self.patiently(controller.create_cluster, stopped=stopped)
             directory = self._open_directory(path, cluster.cluster_id)
+            self.history = self._make_history(controller, path)
+            await self.patiently(self.history.check, stopped=stopped)
         else:
             directory = self._open_directory(path, None)
             controller = await self._open_store(path)
@@ -110,6 +114,10 @@ class Opening:
             self._dependencies.random,
             defaults=topic_defaults(config),
         )
+
+    def _make_history(self, controller: Controller, path: str) -> StoreHistory:
+        file = SeenFile(self._dependencies.file_system, f"{path}/{SEEN_FILE}")
+        return StoreHistory(controller.store, controller.keys, file)
 
     def _open_directory(self, path: str, cluster_id: str | None) -> LogDirectory:
         chance = self._dependencies.random

@@ -1,4 +1,4 @@
-"""`kbroker metadata`: moving a single node's metadata to an etcd, while the node is stopped."""
+"""`kbroker metadata`: moving a single node's to an etcd, and going on from a backup of them."""
 
 from __future__ import annotations
 
@@ -75,4 +75,52 @@ def migrate(
     click.echo(
         f"moved; start the broker with --data {data} --node-id {report.node_id} --metadata {url}"
     )
+    return 0
+
+
+@command.command("accept-restore", short_help="Go on from metadata restored from a backup.")
+@click.option(
+    "--metadata",
+    "url",
+    metavar="URL",
+    required=True,
+    help="etcd://HOST:PORT[,HOST:PORT...][/NAME], etcds:// with TLS.",
+)
+@click.option(
+    "--config", metavar="FILE", help="The broker's properties, for user, password and TLS of etcd."
+)
+@click.option(
+    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One key; may be repeated."
+)
+@click.option("--apply", is_flag=True, help="Do it; without, only show what would be done.")
+def accept_restore(
+    *, url: str, config: str | None, assignments: tuple[str, ...], apply: bool
+) -> int:
+    """Let stopped brokers go on from an etcd that was restored from a backup.
+
+    They refuse to, because it has forgotten what they have seen. This raises all epochs past what
+    it can have forgotten. Records that were acknowledged after the backup may be lost where the
+    replicas in sync are no longer those that the backup tells.
+    """
+    from kbroker.metadata_restoration import RestorationRefusedError
+    from kbroker.metadata_restoration import accept_restore as accept
+
+    try:
+        resolved = sources.resolve(
+            [
+                [] if config is None else read_settings(config),
+                sources.read_environment(os.environ),
+                [sources.read_assignment(text) for text in assignments],
+                [sources.Setting("kbroker.metadata", url, "--metadata")],
+            ]
+        )
+        report = accept(resolved.config, apply=apply)
+    except (sources.ConfigRefused, RestorationRefusedError) as error:
+        return refuse(str(error))
+    click.echo(f"Cluster {report.cluster_id} in {url}: {report.target}")
+    click.echo(f"{report.partition_count} partitions, as of revision {report.revision}")
+    if not apply:
+        click.echo("kbroker: nothing was changed; to do it add --apply", err=True)
+        return 0
+    click.echo("accepted; start the brokers, those first that were in sync last")
     return 0

@@ -15,6 +15,7 @@
 | `cfg/metrics/<name>` | ConfigRecord: a subscription of client metrics |
 | `del/<topic id>` | DeletedTopic: replicas that may still have files of it |
 | `migration` | somebody's metadata are being moved here (`migration.py`): there is no cluster yet |
+| `restores` | the backups that were accepted (`restoration.py`) |
 
 A name's key is normalised as Kafka's metrics do it, '.' to '_': creating the key if absent then
 refuses both an existing name and one that collides with it, without a race. Groups and
@@ -77,6 +78,7 @@ class Keys:
         self.all_partitions = f"{self.prefix}p/"
         self.producer_id_block = f"{self.prefix}pid-block"
         self.migration = f"{self.prefix}migration"
+        self.restores = f"{self.prefix}restores"
 
     def broker(self, broker_id: int) -> str:
         return f"{self.brokers}{broker_id}"

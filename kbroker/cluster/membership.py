@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from enum import Enum
 
@@ -43,6 +43,7 @@ from kbroker.cluster.metadata_store import (
     created_at,
 )
 from kbroker.cluster.partition_changes import Members
+from kbroker.cluster.store_history import StoreRestoredError
 from kbroker.cluster.topic_ids import RandomBits, random_id
 from wire.errors import ErrorCode, KafkaError
 
@@ -64,13 +65,18 @@ class MembershipState(Enum):
     """Not a member, any more or yet."""
 
 
+async def _never_restored() -> None:
+    """The check of a store that nobody could replace."""
+
+
 class Membership:
     """Mutable. `join` once, then `run` as a task of its own until `leave`.
 
     `broker_epoch` is 0 while the broker is not registered, `lease` while it has none. The
     callbacks are for the caller to replace; they must neither wait nor raise: `on_lost` (step down
     from everything, fail what waits), `on_joined` with the new broker epoch after a loss,
-    `on_refused` with a line for a person when another broker has taken this one's id meanwhile.
+    `on_refused` with a line for a person when another broker has taken this one's id meanwhile,
+    or the store was restored from a backup.
     """
 
     def __init__(
@@ -85,9 +91,12 @@ class Membership:
         lease_file: LeaseFile,
         random: RandomBits,
         ttl_ms: int,
+        check_store: Callable[[], Awaitable[None]] = _never_restored,
     ) -> None:
         """`make_registration` is given the incarnation. `is_lossy` is asked before admission, and
-        `is_missing`: of which partitions had this broker a log that is gone?"""
+        `is_missing`: of which partitions had this broker a log that is gone? `check_store`
+        (StoreRestoredError) is asked before each join, and where the store was out of reach.
+        """
         self.broker_epoch = 0
         self.lease = 0
         self.on_lost: Callable[[], None] = lambda: None
@@ -103,6 +112,7 @@ class Membership:
         self._lease_file = lease_file
         self._random = random
         self._ttl_ms = ttl_ms
+        self._check_store = check_store
         self._node_id = controller.node_id
         self._registration: BrokerRegistration | None = None
         self._loss_is_told = False
@@ -111,6 +121,7 @@ class Membership:
         self._last_answer = 0.0
         self._last_attempt = 0.0
         self._was_suspect = False
+        self._was_silent = False
         if is_shared:
             metadata.on_change(self._look)
 
@@ -129,7 +140,7 @@ class Membership:
 
         A store out of reach is waited for. KafkaError(DUPLICATE_BROKER_REGISTRATION), with a line
         for a person: another broker has this id, or the lease of an earlier life, whose id is not
-        in this data directory, does not end.
+        in this data directory, does not end. StoreRestoredError.
         """
         if not self._is_shared:
             registration = self._make_registration(random_id(self._random))
@@ -142,10 +153,10 @@ class Membership:
 
     async def run(self) -> None:
         """Keep the lease alive, and join anew after each loss; ends by cancellation, or when
-        another broker has taken the id."""
+        another broker has taken the id, or the store is not what it was."""
         while self._is_shared:
-            await self._keep_alive_until_lost()
             try:
+                await self._keep_alive_until_lost()
                 broker_epoch = await self._join()
             except KafkaError as error:
                 self.on_refused(error.detail)
@@ -222,6 +233,7 @@ class Membership:
         while True:
             holder: KeyValue | None = None
             try:
+                await self._check_store()
                 await self._end_lease()
                 holder = await self._store.get(self._controller.keys.broker(self._node_id))
                 if holder is None:
@@ -231,6 +243,8 @@ class Membership:
                         return self.broker_epoch
                     continue
                 what = f"broker {self._node_id} is registered, and its lease has not ended"
+            except StoreRestoredError:
+                raise
             except KafkaError as error:
                 what = error.detail
             now = asyncio.get_running_loop().time()
@@ -346,6 +360,7 @@ class Membership:
         except LeaseNotFoundError:
             left_ms = 0
         except (MetadataStoreError, TimeoutError) as error:
+            self._was_silent = True
             if self.state is MembershipState.SUSPECT and not self._was_suspect:
                 self._was_suspect = True
                 logger.warning("the lease cannot be kept alive: %s", error or "no answer")
@@ -355,10 +370,26 @@ class Membership:
         if left_ms <= 0:
             self.lost("its lease has ended")
             return
+        if self._was_silent and not await self._is_store_the_same():
+            return
         self._last_answer = sent_at
         if self._was_suspect:
             self._was_suspect = False
             logger.info("the lease is kept alive again")
+
+    async def _is_store_the_same(self) -> bool:
+        """Asked once it is there again: a lease may be in a backup, too. StoreRestoredError; then
+        this broker leads nothing any more."""
+        try:
+            async with asyncio.timeout(self._ttl_s / 3):
+                await self._check_store()
+        except StoreRestoredError:
+            self.lost("the metadata store was restored from a backup")
+            raise
+        except (MetadataStoreError, TimeoutError):
+            return False
+        self._was_silent = False
+        return True
 
     # The image
 

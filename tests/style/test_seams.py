@@ -87,7 +87,7 @@ ADDRESSES = {
 }
 # Of bytes and numbers, to know them again within one process.
 HASHES = {"simulator/crash_states/enumeration.py"}
-UNSEEDED = {"kbroker/dependencies.py"}
+UNSEEDED = {"kbroker/dependencies.py", "kbroker/metadata_restoration.py"}
 # Chance that nobody has passed in: the module's own functions.
 SYSTEM_CHANCE = {
     f"random.{name}"

@@ -30,6 +30,7 @@ from kbroker.cluster.metadata_store import (
     WatchBatch,
     modified_at,
 )
+from kbroker.cluster.store_history import StoreRestoredError
 from kbroker.cluster.topic_creation import TopicDefaults
 from simulator.disk import SimulatedDisk
 from simulator.loop import SimulatedLoop
@@ -137,6 +138,7 @@ class Node:
         self.damaged: set[tuple[bytes, int]] = set()
         self.missing: set[tuple[bytes, int]] = set()
         self.unclean = False
+        self.is_restored = False
         self.events: list[str] = []
         self.membership = Membership(
             self.controller,
@@ -150,6 +152,7 @@ class Node:
             lease_file=LeaseFile(disk, "/data/membership-lease"),
             random=random.Random(f"{node_id}/{cluster.lives}/ids"),
             ttl_ms=TTL_MS,
+            check_store=self.check_store,
         )
         self.membership.on_lost = lambda: self.events.append("lost")
         self.membership.on_joined = lambda epoch: self.events.append("joined")
@@ -162,6 +165,11 @@ class Node:
             rebalance_interval_s=lambda: cluster.rebalance_interval_s,
         )
         self._tasks: list[asyncio.Task[None]] = []
+
+    async def check_store(self) -> None:
+        """Asked of a store that may have been replaced; `is_restored` is for tests to set."""
+        if self.is_restored:
+            raise StoreRestoredError("restored")
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work))

@@ -8,6 +8,7 @@ import pytest
 
 from kbroker.cluster.membership import MembershipState
 from kbroker.cluster.metadata_store import Delete
+from kbroker.cluster.store_history import StoreRestoredError
 from kbroker.cluster.topic_creation import NewTopic
 from tests.kbroker.cluster.cluster_harness import (
     KEYS,
@@ -88,6 +89,41 @@ def test_a_store_out_of_reach_is_no_loss_until_it_answers() -> None:
         await pass_time(0.6)
         assert nodes[1].membership.state is MembershipState.FRESH
         assert nodes[1].events == []
+
+    run(scenario)
+
+
+def test_a_store_that_is_another_one_when_it_is_there_again_ends_the_membership() -> None:
+    """The lease is in the backup, too, and is kept alive."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        nodes[1].client.is_cut = True
+        nodes[1].is_restored = True
+        await pass_time(TTL_MS / 1000 * 0.9)
+        assert nodes[1].events == []
+        nodes[1].client.is_cut = False
+        await pass_time(0.6)
+        assert nodes[1].events == ["lost", "restored"]
+        assert nodes[1].membership.state is MembershipState.LOST
+
+    run(scenario)
+
+
+def test_nobody_joins_a_store_that_is_another_one() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        nodes[1].is_restored = True
+        nodes[1].membership.lost("as if")
+        await pass_time(1)
+        assert nodes[1].events == ["lost", "restored"]
+        await pass_time(2 * TTL_MS / 1000)
+        nodes[1] = cluster.make(1)
+        nodes[1].is_restored = True
+        with pytest.raises(StoreRestoredError):
+            await nodes[1].start()
+        assert 1 not in (await cluster.read()).brokers
+        await nodes[1].kill()
 
     run(scenario)
 
