@@ -150,6 +150,10 @@ ROWS: Mapping[str, tuple[str, Callable[[Figures], str]]] = {
         "Power cuts of a real process",
         _listed("cuts", "acknowledged", "records_read", "commits"),
     ),
+    "chaos": (
+        "Chaos in a cluster of real processes",
+        _listed("faults", "acknowledged", "records_read", "commits", "kills", "cuts", "fail_overs"),
+    ),
 }
 TABLES: Mapping[str, Callable[[Mapping[str, Figures]], str]] = {
     "the last night": counts,

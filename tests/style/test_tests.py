@@ -141,11 +141,14 @@ def test_tests_neither_wait_nor_pretend(everything, obey) -> None:
     obey(waits_or_pretends, [module for module in everything if is_a_test(module)])
 
 
+PROGRAMS = ("tests/fuzz", "tests/soak", "tests/chaos")
+
+
 def is_a_test(module) -> bool:
-    """The fuzzer and the soak are programs, which run for as long as they are told to; their own
-    tests are tests."""
+    """The fuzzer, the soak and chaos are programs, which run for as long as they are told to; their
+    own tests are tests."""
     folder, _, name = module.path.rpartition("/")
-    is_program = folder in ("tests/fuzz", "tests/soak") and not name.startswith("test_")
+    is_program = folder in PROGRAMS and not name.startswith("test_")
     return module.package == "tests" and not is_program
 
 
