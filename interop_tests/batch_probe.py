@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 FETCH_KEY = 1
 FETCH_VERSION = 4
+NOT_LEADER = 6
 TIMEOUT_S = 30.0
 MAX_BYTES = 16 << 20
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -34,25 +35,37 @@ class StoredBatch(NamedTuple):
 def stored_batches(
     address: str, topic: str, partition: int = 0, offset: int = 0
 ) -> list[StoredBatch]:
-    """Every batch of a partition from `offset` on that fits one fetch of 16 MiB.
+    """Every batch of a partition from `offset` on that fits one fetch of 16 MiB, from its leader.
 
-    Raises AssertionError when the broker answers an error.
+    `address` may name several brokers, with commas. Raises AssertionError when the broker answers
+    an error.
     """
+    *others, last = address.split(",")
+    for each in others:
+        answer = _fetch(each, topic, partition, offset)
+        if _error(answer, topic) != NOT_LEADER:
+            return _batches(_record_set(answer, topic))
+    return _batches(_record_set(_fetch(last, topic, partition, offset), topic))
+
+
+def _fetch(address: str, topic: str, partition: int, offset: int) -> bytes:
+    """The answer, without its size."""
     with _connect(address) as connection:
         connection.sendall(_fetch_request(topic, partition, offset))
         stream = connection.makefile("rb")
         [size] = struct.unpack(">i", stream.read(4))
-        answer = stream.read(size)
-    return _batches(_record_set(answer, len(topic.encode())))
+        return stream.read(size)
 
 
 def hang_up_amid_answer(address: str, topic: str) -> None:
-    """Asks for 16 MiB, reads the beginning of the answer and resets the connection, as a client
-    does that ends, or that finds an answer larger than it allows (kafka-python 2 by default)."""
-    with _connect(address) as connection:
-        connection.sendall(_fetch_request(topic, 0, 0))
-        connection.recv(1000)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    """Asks each broker for 16 MiB, reads the beginning of the answer and resets the connection, as
+    a client does that ends, or that finds an answer larger than it allows (kafka-python 2 by
+    default)."""
+    for each in address.split(","):
+        with _connect(each) as connection:
+            connection.sendall(_fetch_request(topic, 0, 0))
+            connection.recv(1000)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _connect(address: str) -> socket.socket:
@@ -69,13 +82,22 @@ def _fetch_request(topic: str, partition: int, offset: int) -> bytes:
     return struct.pack(">i", len(header + body)) + header + body
 
 
-def _record_set(answer: bytes, name_size: int) -> bytes:
-    """The records of the only partition: correlation id and throttle time, topic count and name,
-    partition count and number precede."""
-    position = 4 + 4 + 4 + 2 + name_size + 4 + 4
-    [error] = struct.unpack_from(">h", answer, position)
+def _error_position(topic: str) -> int:
+    """Of the only partition: correlation id and throttle time, topic count and name, partition
+    count and number precede."""
+    return 4 + 4 + 4 + 2 + len(topic.encode()) + 4 + 4
+
+
+def _error(answer: bytes, topic: str) -> int:
+    [error] = struct.unpack_from(">h", answer, _error_position(topic))
+    return int(error)
+
+
+def _record_set(answer: bytes, topic: str) -> bytes:
+    """The records of the only partition."""
+    error = _error(answer, topic)
     assert error == 0, f"the fetch was answered with error {error}"
-    position += 2 + 8 + 8
+    position = _error_position(topic) + 2 + 8 + 8
     [aborted_count] = struct.unpack_from(">i", answer, position)
     position += 4 + 16 * max(aborted_count, 0)
     [size] = struct.unpack_from(">i", answer, position)

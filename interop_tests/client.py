@@ -33,6 +33,17 @@ ANSWER_TIMEOUT_S = OPERATION_TIMEOUT_S + 30.0
 UNLIMITED_FETCH_BYTES = 50 << 20
 
 
+PRODUCER: Mapping[str, Any] = {
+    "codec": "none",
+    "acks": -1,
+    "idempotence": False,
+    "max_request_bytes": 1_000_000,
+    "batch_bytes": 16_384,
+    "metadata_wait_ms": 55_000,
+}
+"""Options of a producer, and their defaults."""
+
+
 class Answer:
     """An operation under way; `wait` gives its result or raises ClientError."""
 
@@ -48,6 +59,27 @@ class Answer:
         if "error" in answer:
             raise ClientError(answer["error"]["name"], answer["error"]["detail"])
         return answer["result"]
+
+
+class Producer:
+    """An open producer. Mutable: once it has finished, what became of its records."""
+
+    def __init__(self, client: Client, handle: int) -> None:
+        self._client = client
+        self._handle = handle
+        self._sent: list[Sent] | None = None
+
+    def send(self, records: Sequence[Record]) -> None:
+        """Gives it records, in order; it sends them meanwhile."""
+        fields = [record_to_json(record) for record in records]
+        self._client.start("send", handle=self._handle, records=fields).wait()
+
+    def finish(self) -> list[Sent]:
+        """Waits for all, ends it, and says what became of each."""
+        if self._sent is None:
+            answer = self._client.start("finish_producer", handle=self._handle)
+            self._sent = self._client.finish_produce(answer)
+        return self._sent
 
 
 class Consumer:
@@ -192,33 +224,14 @@ class Client:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def start_produce(
-        self,
-        topic: str,
-        records: Sequence[Record],
-        *,
-        codec: str = "none",
-        acks: int = -1,
-        idempotence: bool = False,
-        max_request_bytes: int = 1_000_000,
-        batch_bytes: int = 16_384,
-        metadata_wait_ms: int = 55_000,
-    ) -> Answer:
+    def start_produce(self, topic: str, records: Sequence[Record], **options: Any) -> Answer:
         """Begins to send; `finish_produce` gives what became of each record."""
-        options = {
-            "codec": codec,
-            "acks": acks,
-            "idempotence": idempotence,
-            "max_request_bytes": max_request_bytes,
-            "batch_bytes": batch_bytes,
-            "metadata_wait_ms": metadata_wait_ms,
-        }
         return self.start(
             "produce",
             bootstrap=self.bootstrap,
             topic=topic,
             records=[record_to_json(record) for record in records],
-            options=options,
+            options=_of_known(PRODUCER, options),
         )
 
     @staticmethod
@@ -235,6 +248,17 @@ class Client:
         errors = sorted({one.error for one in sent if one.error is not None})
         assert not errors, f"{self.spec.name} could not produce: {errors}"
         return sent
+
+    @contextmanager
+    def producer(self, topic: str, **options: Any) -> Iterator[Producer]:
+        """One that goes on while the scenario does something else, to the end of the block."""
+        settings = _of_known(PRODUCER, options)
+        producer = Producer(self, self._call("open_producer", topic=topic, options=settings))
+        try:
+            yield producer
+        finally:
+            if self.usable:
+                producer.finish()
 
     @contextmanager
     def consumer(
@@ -326,8 +350,8 @@ class Client:
             "heartbeat_ms": 150,
             "commits": True,
         }
-        assert options.keys() <= settings.keys(), f"unknown: {options.keys() - settings.keys()}"
-        handle = self._call("open_member", group=group, topic=topic, options=settings | options)
+        settings = _of_known(settings, options)
+        handle = self._call("open_member", group=group, topic=topic, options=settings)
         member = Member(self, handle)
         try:
             yield member
@@ -381,6 +405,12 @@ class Drivers:
     def close(self) -> None:
         for client in self._drivers.values():
             client.close()
+
+
+def _of_known(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """These options, and the defaults of the others."""
+    assert options.keys() <= defaults.keys(), f"unknown: {options.keys() - defaults.keys()}"
+    return {**defaults, **options}
 
 
 def _received(fields: list[list[Any]]) -> list[Received]:

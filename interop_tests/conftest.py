@@ -18,7 +18,7 @@ if str(ROOT) not in sys.path:  # `pytest interop_tests`, without `python -m`, do
 from interop_tests import table  # noqa: E402
 from interop_tests.client import Client, Drivers  # noqa: E402
 from interop_tests.clients import CLIENTS, by_name  # noqa: E402
-from interop_tests.scenarios import able_clients, row_of  # noqa: E402
+from interop_tests.scenarios import able_clients, beyond_slice, row_of  # noqa: E402
 from interop_tests.targets import MISSING, TARGETS, Target  # noqa: E402
 
 QUICK_GROUPS = {"group.initial.rebalance.delay.ms": "0", "group.min.session.timeout.ms": "500"}
@@ -42,6 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail if this table lacks or invents a scenario or client",
     )
     group.addoption(
+        "--slice",
+        action="store_true",
+        help="each scenario with one client, those of clusters with two, in turn",
+    )
+    group.addoption(
         "--write-transcripts",
         action="store_true",
         help="keep what Kafka's tools print as what they have to print",
@@ -50,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "scenario(title, needs): a row of docs/interop.md")
+    config.addinivalue_line("markers", "cluster: takes several brokers")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(table.TableWriter(config), "interop-table")
         why_not = MISSING.get(config.getoption("--target"), lambda: None)
@@ -62,7 +68,15 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A target that this machine cannot have is skipped by name."""
+    """What the target is not is left out, and a target that this machine cannot have is skipped by
+    name."""
+    if config.getoption("--target") != "cluster":
+        leave_out(config, items, [item for item in items if item.get_closest_marker("cluster")])
+    else:
+        for item in items:  # its fixtures start eight processes, and wait for them again and again
+            item.add_marker(pytest.mark.timeout(300))
+    if config.getoption("--slice"):
+        leave_out(config, items, beyond_slice(items))
     if hasattr(config, "workerinput"):
         why_not = config.workerinput["why_not"]
     else:
@@ -70,6 +84,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if why_not is not None:
         for item in items:
             item.add_marker(pytest.mark.skip(reason=f"{config.getoption('--target')}: {why_not}"))
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item], others: list[pytest.Item]) -> None:
+    """pytest then tells how many."""
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

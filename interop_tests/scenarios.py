@@ -55,3 +55,19 @@ def row_of(item: pytest.Item) -> Row | None:
         if reason is not None:
             missing[spec.name] = reason
     return Row((path, line or 0, title), section, title, missing)
+
+
+def beyond_slice(items: list[pytest.Item]) -> list[pytest.Item]:
+    """What is left out of a slice: it has each row with one client, and rows of clusters with two.
+    The next row has the next ones, so that each client plays its share."""
+    by_row: dict[tuple[str, int, str], list[pytest.Item]] = {}
+    for item in items:
+        row = row_of(item)
+        if row is not None:
+            by_row.setdefault(row.order, []).append(item)
+    others = []
+    for number, played in enumerate(by_row.values()):
+        count = 2 if played[0].get_closest_marker("cluster") else 1
+        kept = {(number * count + each) % len(played) for each in range(count)}
+        others += [item for at, item in enumerate(played) if at not in kept]
+    return others

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from interop_tests.cluster_target import ClusterTarget, why_no_cluster
 from interop_tests.image_target import ImageTarget, why_no_image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,8 +52,10 @@ class Target(Protocol):
 class ProcessTarget:
     """`python -m kbroker`. Mutable: its process and, once known, its address."""
 
-    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
-        self.address = "127.0.0.1:0"
+    def __init__(
+        self, directory: Path, settings: Mapping[str, str], address: str = "127.0.0.1:0"
+    ) -> None:
+        self.address = address
         self._directory = directory
         self._settings = settings
         self._process: subprocess.Popen[str] | None = None
@@ -86,13 +89,13 @@ class ProcessTarget:
 
     @staticmethod
     def _ready_address(lines: queue.Queue[str | None]) -> str:
-        """The ready line is the first that names an address with a port."""
+        """The one of the ready line."""
         seen = ""
         while True:
             line = lines.get(timeout=START_TIMEOUT_S)
             assert line is not None, f"the broker ended before it was ready: {seen}"
-            if found := re.search(r"127\.0\.0\.1:([1-9]\d*)", line):
-                return found[0]
+            if found := re.search(r"is ready on (127\.0\.0\.1:[1-9]\d*)", line):
+                return found[1]
             seen += line
 
     def stop(self) -> None:
@@ -159,12 +162,24 @@ def _image_target(directory: Path, settings: Mapping[str, str]) -> Target:
     return ImageTarget(directory, settings, _free_port_pair())
 
 
+def _cluster_target(directory: Path, settings: Mapping[str, str]) -> Target:
+    def make_member(home: Path, own: Mapping[str, str]) -> ProcessTarget:
+        # A restart finds its port free although others connect meanwhile.
+        return ProcessTarget(home, own, f"127.0.0.1:{_free_port_pair()}")
+
+    return ClusterTarget(directory, settings, make_member)
+
+
 TARGETS: dict[str, Callable[[Path, Mapping[str, str]], Target]] = {
     "process": ProcessTarget,
     "kafka": KafkaTarget,
     "image": _image_target,
+    "cluster": _cluster_target,
 }
 """What `--target` can name."""
 
-MISSING: dict[str, Callable[[], str | None]] = {"image": why_no_image}
+MISSING: dict[str, Callable[[], str | None]] = {
+    "image": why_no_image,
+    "cluster": why_no_cluster,
+}
 """Prepares a target once for a whole run, or says what this machine lacks for it."""

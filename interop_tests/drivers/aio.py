@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 import aiokafka
 from aio_admin import AiokafkaAdmin
 from aio_groups import AiokafkaMember, describe_group, group_offsets, list_groups
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aio_producer import AiokafkaSending
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import for_code
 from members import MemberOperations
+from producers import ProducerOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
     Deadline,
     Position,
     Received,
-    Record,
-    Sent,
     error_name,
     received_of,
     serve,
@@ -33,7 +33,7 @@ from protocol import (
 T = TypeVar("T")
 
 
-class AiokafkaDriver(MemberOperations):
+class AiokafkaDriver(ProducerOperations, MemberOperations):
     """Mutable: the loop and the open consumers by handle."""
 
     def __init__(self) -> None:
@@ -52,10 +52,8 @@ class AiokafkaDriver(MemberOperations):
     def hello(self) -> dict[str, str]:
         return {"version": aiokafka.__version__}
 
-    def produce(
-        self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
-    ) -> list[Sent]:
-        return self._run(_produce(bootstrap, topic, records, options))
+    def sending(self, bootstrap: str, topic: str, options: dict[str, Any]) -> AiokafkaSending:
+        return AiokafkaSending(bootstrap, topic, options)
 
     def open_consumer(
         self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
@@ -82,7 +80,7 @@ class AiokafkaDriver(MemberOperations):
     def create_topic(
         self, bootstrap: str, topic: str, partitions: int, configs: dict[str, str]
     ) -> None:
-        self._run(_create_topic(bootstrap, NewTopic(topic, partitions, 1, topic_configs=configs)))
+        self._run(_create_topic(bootstrap, _new_topic(topic, partitions, configs)))
 
     def delete_topic(self, bootstrap: str, topic: str) -> None:
         self._run(_delete_topic(bootstrap, topic))
@@ -110,46 +108,6 @@ class AiokafkaDriver(MemberOperations):
 
     def group_offsets(self, bootstrap: str, group: str, topic: str) -> dict[int, int]:
         return self._run(_with_admin(bootstrap, group_offsets, group, topic))
-
-
-async def _produce(
-    bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
-) -> list[Sent]:
-    codec = options["codec"]
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks={0: 0, 1: 1, -1: "all"}[options["acks"]],
-        compression_type=None if codec == "none" else codec,
-        enable_idempotence=options["idempotence"],
-        max_request_size=options["max_request_bytes"],
-        max_batch_size=options["batch_bytes"],
-        linger_ms=5,
-        # How long it waits for an unknown topic's metadata, too.
-        request_timeout_ms=options["metadata_wait_ms"],
-    )
-    async with producer:
-        futures = [
-            await producer.send(
-                topic,
-                value=record.value,
-                key=record.key,
-                headers=list(record.headers),
-                partition=record.partition,
-                timestamp_ms=record.timestamp_ms,
-            )
-            for record in records
-        ]
-        return [await _sent(future) for future in futures]
-
-
-async def _sent(future: asyncio.Future[Any]) -> Sent:
-    try:
-        place = await future
-    except KafkaError as error:
-        return Sent(error=error_name(getattr(error, "errno", None), type(error).__name__))
-    if place is None:  # with acks=0 no answer ever comes
-        return Sent()
-    return Sent(place.partition, place.offset if place.offset >= 0 else None)
 
 
 async def _open_consumer(
@@ -238,6 +196,12 @@ async def _metadata(bootstrap: str, topic: str | None) -> dict[str, Any]:
             for entry in topics
         },
     }
+
+
+def _new_topic(topic: str, partitions: int, configs: dict[str, str]) -> NewTopic:
+    """With as many replicas as the cluster makes by default, which older releases take with
+    assignments alone: there are none."""
+    return NewTopic(topic, partitions, -1, replica_assignments={}, topic_configs=configs)
 
 
 async def _create_topic(bootstrap: str, topic: NewTopic) -> None:

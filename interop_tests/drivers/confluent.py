@@ -25,6 +25,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 from members import MemberOperations
+from producers import ProducerOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
@@ -38,7 +39,7 @@ from protocol import (
 )
 
 
-class ConfluentDriver(MemberOperations, ConfluentGroups):
+class ConfluentDriver(ProducerOperations, MemberOperations, ConfluentGroups):
     """Mutable: the open consumers by handle."""
 
     def __init__(self) -> None:
@@ -50,44 +51,8 @@ class ConfluentDriver(MemberOperations, ConfluentGroups):
         version, library = confluent_kafka.__version__, confluent_kafka.libversion()[0]
         return {"version": f"{version} (librdkafka {library})"}
 
-    def produce(
-        self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
-    ) -> list[Sent]:
-        sent: dict[int, Sent] = {}
-        producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "compression.type": options["codec"],
-                "acks": options["acks"],
-                "enable.idempotence": options["idempotence"],
-                "message.max.bytes": options["max_request_bytes"],
-                "batch.size": options["batch_bytes"],
-                "linger.ms": 5,
-                # Else a fatal error is raised out of flush(), and no record's fate is told.
-                "error_cb": lambda error: None,
-                "reconnect.backoff.max.ms": 500,
-                "message.timeout.ms": options["metadata_wait_ms"],
-                # Else an unknown topic counts as "perhaps just being created" for 30 s.
-                "topic.metadata.propagation.max.ms": options["metadata_wait_ms"] // 2,
-            }
-        )
-        for index, record in enumerate(records):
-            place = {} if record.partition is None else {"partition": record.partition}
-            producer.produce(
-                topic,
-                value=record.value,
-                key=record.key,
-                headers=list(record.headers),
-                timestamp=record.timestamp_ms or 0,
-                on_delivery=lambda error, message, index=index: sent.update(
-                    {index: _sent(error, message)}
-                ),
-                **place,
-            )
-        producer.flush(OPERATION_TIMEOUT_S)
-        if len(sent) < len(records):
-            raise ClientError("TIMED_OUT", f"{len(sent)} of {len(records)} records delivered")
-        return [sent[index] for index in range(len(records))]
+    def sending(self, bootstrap: str, topic: str, options: dict[str, Any]) -> ConfluentSending:
+        return ConfluentSending(bootstrap, topic, options)
 
     def open_consumer(
         self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
@@ -151,7 +116,7 @@ class ConfluentDriver(MemberOperations, ConfluentGroups):
         self, bootstrap: str, topic: str, partitions: int, configs: dict[str, str]
     ) -> None:
         admin = _admin(bootstrap)  # its requests die with it
-        wanted = NewTopic(topic, partitions, 1, config=configs)
+        wanted = NewTopic(topic, partitions, -1, config=configs)
         result_of(admin.create_topics([wanted])[topic])
 
     def delete_topic(self, bootstrap: str, topic: str) -> None:
@@ -193,6 +158,58 @@ class ConfluentDriver(MemberOperations, ConfluentGroups):
         self, bootstrap: str, group: str, topic: str, options: dict[str, Any]
     ) -> ConfluentMember:
         return ConfluentMember(bootstrap, group, topic, options)
+
+
+class ConfluentSending:
+    """Mutable: how many records it was given, and what became of them."""
+
+    def __init__(self, bootstrap: str, topic: str, options: dict[str, Any]) -> None:
+        self._topic = topic
+        self._count = 0
+        self._sent: dict[int, Sent] = {}
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "compression.type": options["codec"],
+                "acks": options["acks"],
+                "enable.idempotence": options["idempotence"],
+                "message.max.bytes": options["max_request_bytes"],
+                "batch.size": options["batch_bytes"],
+                "linger.ms": 5,
+                # Else a fatal error is raised out of flush(), and no record's fate is told.
+                "error_cb": lambda error: None,
+                "reconnect.backoff.max.ms": 500,
+                "message.timeout.ms": options["metadata_wait_ms"],
+                # Else an unknown topic counts as "perhaps just being created" for 30 s.
+                "topic.metadata.propagation.max.ms": options["metadata_wait_ms"] // 2,
+            }
+        )
+
+    def send(self, records: list[Record]) -> None:
+        for record in records:
+            place = {} if record.partition is None else {"partition": record.partition}
+            self._producer.produce(
+                self._topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                timestamp=record.timestamp_ms or 0,
+                on_delivery=lambda error, message, index=self._count: self._sent.update(
+                    {index: _sent(error, message)}
+                ),
+                **place,
+            )
+            self._count += 1
+
+    def finish(self) -> list[Sent]:
+        self._producer.flush(OPERATION_TIMEOUT_S)
+        if len(self._sent) < self._count:
+            delivered = f"{len(self._sent)} of {self._count} records delivered"
+            raise ClientError("TIMED_OUT", delivered)
+        return [self._sent[index] for index in range(self._count)]
+
+    def close(self) -> None:
+        """Nothing to do: it ends with the object."""
 
 
 def _admin(bootstrap: str) -> AdminClient:

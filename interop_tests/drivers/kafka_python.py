@@ -13,6 +13,7 @@ from kafka.structs import OffsetAndMetadata
 from kafka_python_admin import KafkaPythonAdmin
 from kafka_python_groups import KafkaPythonGroups, KafkaPythonMember
 from members import MemberOperations
+from producers import ProducerOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     Deadline,
@@ -28,7 +29,7 @@ from protocol import (
 OPERATION_TIMEOUT_MS = int(OPERATION_TIMEOUT_S * 1000)
 
 
-class KafkaPythonDriver(MemberOperations, KafkaPythonGroups):
+class KafkaPythonDriver(ProducerOperations, MemberOperations, KafkaPythonGroups):
     """Mutable: the open consumers by handle."""
 
     def __init__(self) -> None:
@@ -39,35 +40,8 @@ class KafkaPythonDriver(MemberOperations, KafkaPythonGroups):
     def hello(self) -> dict[str, str]:
         return {"version": kafka.__version__}
 
-    def produce(
-        self, bootstrap: str, topic: str, records: list[Record], options: dict[str, Any]
-    ) -> list[Sent]:
-        codec = options["codec"]
-        settings = {
-            "acks": {0: 0, 1: 1, -1: "all"}[options["acks"]],
-            "compression_type": None if codec == "none" else codec,
-            "enable_idempotence": options["idempotence"],
-            "max_request_size": options["max_request_bytes"],
-            "batch_size": options["batch_bytes"],
-            "linger_ms": 5,
-            # A producer waits this long for an unknown topic's metadata before it gives up.
-            "max_block_ms": options["metadata_wait_ms"],
-            "delivery_timeout_ms": OPERATION_TIMEOUT_MS,
-            "request_timeout_ms": OPERATION_TIMEOUT_MS // 3,
-        }
-        with closing(KafkaProducer(bootstrap_servers=bootstrap, **settings)) as producer:
-            futures = [
-                producer.send(
-                    topic,
-                    value=record.value,
-                    key=record.key,
-                    headers=list(record.headers),
-                    partition=record.partition,
-                    timestamp_ms=record.timestamp_ms,
-                )
-                for record in records
-            ]
-            return [_sent(future) for future in futures]
+    def sending(self, bootstrap: str, topic: str, options: dict[str, Any]) -> KafkaPythonSending:
+        return KafkaPythonSending(bootstrap, topic, options)
 
     def open_consumer(
         self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
@@ -125,7 +99,7 @@ class KafkaPythonDriver(MemberOperations, KafkaPythonGroups):
     ) -> None:
         with closing(_admin(bootstrap)) as admin:
             admin.create_topics(
-                [NewTopic(topic, partitions, 1, topic_configs=configs)],
+                [_new_topic(topic, partitions, configs)],
                 timeout_ms=OPERATION_TIMEOUT_MS,
             )
 
@@ -161,6 +135,53 @@ class KafkaPythonDriver(MemberOperations, KafkaPythonGroups):
         self, bootstrap: str, group: str, topic: str, options: dict[str, Any]
     ) -> KafkaPythonMember:
         return KafkaPythonMember(bootstrap, group, topic, options)
+
+
+class KafkaPythonSending:
+    """Mutable: what it was given."""
+
+    def __init__(self, bootstrap: str, topic: str, options: dict[str, Any]) -> None:
+        codec = options["codec"]
+        self._topic = topic
+        self._futures: list[Any] = []
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap,
+            acks={0: 0, 1: 1, -1: "all"}[options["acks"]],
+            compression_type=None if codec == "none" else codec,
+            enable_idempotence=options["idempotence"],
+            max_request_size=options["max_request_bytes"],
+            batch_size=options["batch_bytes"],
+            linger_ms=5,
+            # A producer waits this long for an unknown topic's metadata before it gives up.
+            max_block_ms=options["metadata_wait_ms"],
+            delivery_timeout_ms=OPERATION_TIMEOUT_MS,
+            request_timeout_ms=OPERATION_TIMEOUT_MS // 3,
+        )
+
+    def send(self, records: list[Record]) -> None:
+        for record in records:
+            self._futures.append(
+                self._producer.send(
+                    self._topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    partition=record.partition,
+                    timestamp_ms=record.timestamp_ms,
+                )
+            )
+
+    def finish(self) -> list[Sent]:
+        return [_sent(future) for future in self._futures]
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+def _new_topic(topic: str, partitions: int, configs: dict[str, str]) -> NewTopic:
+    """With as many replicas as the cluster makes by default, which older releases take with
+    assignments alone: there are none."""
+    return NewTopic(topic, partitions, -1, replica_assignments={}, topic_configs=configs)
 
 
 def _admin(bootstrap: str) -> KafkaAdminClient:

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from kcat_groups import KcatMember
 from members import MemberOperations
+from producers import ProducerOperations
 from protocol import (
     OPERATION_TIMEOUT_S,
     ClientError,
@@ -45,7 +46,7 @@ PROBLEMS = {
 """librdkafka's sentences, which are all that kcat prints, and Kafka's names."""
 
 
-class KcatDriver(MemberOperations):
+class KcatDriver(ProducerOperations, MemberOperations):
     """Mutable: the running consumers by handle, each one process a partition."""
 
     def __init__(self) -> None:
@@ -76,6 +77,9 @@ class KcatDriver(MemberOperations):
             outcome = _produce(command, partition, [records[index] for index in indexes])
             sent.update(zip(indexes, outcome, strict=True))
         return [sent[index] for index in range(len(records))]
+
+    def sending(self, bootstrap: str, topic: str, options: dict[str, Any]) -> KcatSending:
+        return KcatSending(bootstrap, topic, options)
 
     def open_consumer(
         self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
@@ -136,6 +140,47 @@ class KcatDriver(MemberOperations):
         self, bootstrap: str, group: str, topic: str, options: dict[str, Any]
     ) -> KcatMember:
         return KcatMember(bootstrap, group, topic, options)
+
+
+class KcatSending:
+    """One kcat for each partition, which reads what it is to send, up to the last KiB. Mutable:
+    the processes, and where each record went."""
+
+    def __init__(self, bootstrap: str, topic: str, options: dict[str, Any]) -> None:
+        self._command = lambda partition: _produce_command(bootstrap, topic, partition, (), options)
+        self._processes: dict[int | None, subprocess.Popen[bytes]] = {}
+        self._partitions: list[int | None] = []
+
+    def send(self, records: list[Record]) -> None:
+        for record in records:
+            assert not record.headers, "headers are the command's, not the record's"
+            process = self._processes.get(record.partition)
+            if process is None:
+                process = self._processes[record.partition] = subprocess.Popen(
+                    self._command(record.partition), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+                )
+            assert process.stdin is not None
+            process.stdin.write(_line(record))
+            self._partitions.append(record.partition)
+        for process in self._processes.values():
+            assert process.stdin is not None
+            process.stdin.flush()
+
+    def finish(self) -> list[Sent]:
+        errors: dict[int | None, str] = {}
+        for partition, process in self._processes.items():
+            try:
+                _, said = process.communicate(timeout=OPERATION_TIMEOUT_S)
+            except subprocess.TimeoutExpired as error:
+                raise ClientError("TIMED_OUT", " ".join(self._command(partition))) from error
+            if process.returncode != 0:
+                errors[partition] = _problem(said.decode(errors="replace"))
+        return [Sent(each, error=errors.get(each)) for each in self._partitions]
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
 
 
 class KcatConsumer:
@@ -261,17 +306,19 @@ def _produce_command(
 def _produce(command: list[str], partition: int | None, records: list[Record]) -> list[Sent]:
     """kcat tells only that all went well, or what went wrong with one of them: then the whole
     command failed."""
-    lines = []
-    for record in records:
-        assert record.timestamp_ms is None, "kcat cannot set a timestamp"
-        assert record.value != b"", "with -Z kcat cannot tell empty from null"
-        key = b"" if record.key is None else record.key + KEY_END
-        lines.append(key + (record.value or b"") + RECORD_END)
     try:
-        _run(command, b"".join(lines))
+        _run(command, b"".join(_line(record) for record in records))
     except ClientError as error:
         return [Sent(error=error.name)] * len(records)
     return [Sent(partition)] * len(records)
+
+
+def _line(record: Record) -> bytes:
+    """As kcat reads it."""
+    assert record.timestamp_ms is None, "kcat cannot set a timestamp"
+    assert record.value != b"", "with -Z kcat cannot tell empty from null"
+    key = b"" if record.key is None else record.key + KEY_END
+    return key + (record.value or b"") + RECORD_END
 
 
 def _run(command: list[str], data: bytes | None = None) -> bytes:

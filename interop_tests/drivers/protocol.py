@@ -134,6 +134,15 @@ class Driver(Protocol):
         """Sends all records in order without waiting in between, then waits for all. Options:
         codec, acks (0, 1, -1), idempotence, batch_bytes, max_request_bytes."""
 
+    def open_producer(self, bootstrap: str, topic: str, options: dict[str, Any]) -> int:
+        """Makes a producer that stays, and answers a handle. Options as for `produce`."""
+
+    def send(self, handle: int, records: list[Record]) -> None:
+        """Gives it records; it sends them while other things are done."""
+
+    def finish_producer(self, handle: int) -> list[Sent]:
+        """Waits for all that it was given, and ends it."""
+
     def open_consumer(
         self, bootstrap: str, topic: str, positions: dict[int, Position], options: dict[str, Any]
     ) -> int:
@@ -324,14 +333,15 @@ def _perform(driver: Driver, operation: str, arguments: dict[str, Any]) -> Any:
     """One operation, its arguments and result brought to and from JSON's types."""
     if operation.startswith("admin."):
         return getattr(driver.admin, operation.removeprefix("admin."))(**arguments)
-    if operation == "produce":
+    if operation in ("produce", "send"):
         arguments["records"] = [record_from_json(fields) for fields in arguments["records"]]
-        return [[sent.partition, sent.offset, sent.error] for sent in driver.produce(**arguments)]
     if operation == "open_consumer":
         arguments["positions"] = _by_partition(arguments["positions"])
     if operation in ("commit", "alter_group_offsets"):
         arguments["offsets"] = _by_partition(arguments["offsets"])
     result = getattr(driver, operation)(**arguments)
+    if operation in ("produce", "finish_producer"):
+        return [[sent.partition, sent.offset, sent.error] for sent in result]
     if operation in ("poll", "take"):
         return [received_to_json(record) for record in result]
     return result
