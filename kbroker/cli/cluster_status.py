@@ -22,6 +22,7 @@ from kbroker.cli.connection import (
     open_admin,
     pause,
     remote,
+    retried,
     send,
 )
 from kbroker.cli.tables import layout, show_json, terminal_width
@@ -96,7 +97,7 @@ def status(
     """
     if not watch:
         with open_admin(target) as admin:
-            found = find_status(admin, metadata)
+            found = retried(target, lambda: find_status(admin, metadata))
         if as_json:
             show_json(found)
         else:
@@ -120,7 +121,7 @@ def _watch(
         try:
             with open_admin(target) as admin:
                 while True:
-                    show(find_status(admin, metadata))
+                    show(retried(target, lambda: find_status(admin, metadata)))
                     pause(interval)
         except CommandError as error:
             show(str(error))
@@ -158,8 +159,8 @@ def find_status(admin: KafkaAdminClient, metadata: str | None) -> Status:
         admin.describe_cluster(), topics, find_min_isr(admin, [each["name"] for each in topics])
     )
     if metadata is None:
-        up = [each["id"] for each in cluster["brokers"] if each["state"] != "absent"]
-        metadata = find_metadata(admin, up[0]) if up else None
+        up = [each["id"] for each in cluster["brokers"] if each["state"] == "up"]
+        metadata = find_metadata(admin, up)
     return Status(cluster=cluster, metadata=metadata, etcd=ask_members(metadata))
 
 
@@ -174,10 +175,18 @@ def find_min_isr(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, int
     return found
 
 
-def find_metadata(admin: KafkaAdminClient, broker_id: int) -> str | None:
-    """Where that broker has the metadata; None: it does not say, as Apache Kafka does not."""
-    found = _ask_setting(admin, "broker", [str(broker_id)], METADATA, node_id=broker_id)
-    return found[0][1] if found else None
+def find_metadata(admin: KafkaAdminClient, broker_ids: Sequence[int]) -> str | None:
+    """Where the first of these brokers that answers has the metadata; None: it does not say, as
+    Apache Kafka does not, or none answers. One may have died, and not be missed yet."""
+    from kafka.errors import KafkaConnectionError, NodeNotReadyError, UnknownBrokerIdError
+
+    for broker_id in broker_ids:
+        try:
+            found = _ask_setting(admin, "broker", [str(broker_id)], METADATA, node_id=broker_id)
+        except (KafkaConnectionError, NodeNotReadyError, UnknownBrokerIdError):
+            continue
+        return found[0][1] if found else None
+    return None
 
 
 def _ask_setting(

@@ -183,6 +183,7 @@ def test_its_records_survive_the_loss_of_a_broker_and_its_own_end(cluster, monke
         pids = processes_of(cluster.data)
         os.kill(pids["broker 2"], signal.SIGKILL)
         program.read_until("kbroker: broker 2 was killed by SIGKILL; the others go on")
+        assert json.loads(call("cluster", "status", "--json"))["etcd"], "others tell where"
         assert call("consume", "orders") == "one\ntwo\n", "once another leads what it led"
         watching = ("cluster", "status", "--watch", "--interval", "0.2")
         with terminal({**os.environ, "TERM": "xterm"}, *watching) as status:
