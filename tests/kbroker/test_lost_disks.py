@@ -49,13 +49,13 @@ class Lives:
     def settings(self, node_id: int) -> dict[str, str]:
         return {"node_id": str(node_id), "kbroker_metadata": "etcd://127.0.0.1:1"}
 
-    async def start(self, *ids: int) -> None:
+    async def start(self, *ids: int, **settings: str) -> None:
         for node_id in ids:
             world = self.worlds.setdefault(
                 node_id, World(store=self.store, shares=True, chance=random.Random(node_id))
             )
             started, end = asyncio.Event(), asyncio.Event()
-            task = asyncio.create_task(self._live(node_id, world, started, end))
+            task = asyncio.create_task(self._live(node_id, world, started, end, settings))
             await asyncio.wait(
                 [task, asyncio.create_task(started.wait())], return_when=asyncio.FIRST_COMPLETED
             )
@@ -64,9 +64,14 @@ class Lives:
             self._ends[node_id] = end, task
 
     async def _live(
-        self, node_id: int, world: World, started: asyncio.Event, end: asyncio.Event
+        self,
+        node_id: int,
+        world: World,
+        started: asyncio.Event,
+        end: asyncio.Event,
+        settings: dict[str, str],
     ) -> None:
-        async with running(world, **self.settings(node_id)) as broker:
+        async with running(world, **self.settings(node_id), **settings) as broker:
             self.brokers[node_id] = broker
             started.set()
             await end.wait()
@@ -279,6 +284,29 @@ def test_who_alone_is_known_to_have_all_is_refused_and_touches_nothing(damage: D
             await refused(lives.worlds[3], lives.settings(3))
         assert (disk.content(LOG) if disk.exists(LOG) else None) == log
         await lives.start(1)
+
+    with_brokers(scenario)
+
+
+def test_a_loss_that_a_person_accepts_is_told_and_the_others_follow_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They are ahead of who leads them then, and give up what it has not: all hold the same."""
+
+    async def scenario(lives: Lives) -> None:
+        target = await filled(lives, min_isr=1)
+        await lives.kill(1, 2)
+        await lives.in_sync(target, 3)
+        await lives.kill(3)
+        flip_bits(lives.disk(3))
+        await lives.start(3, kbroker_accept_damaged_logs="true")
+        leader = await lives.led_by(target)
+        assert "may lack acknowledged records" in caplog.text
+        assert lives.values(3) == VALUES[:4]
+        assert await append(leader, target, b"new") == 0
+        await lives.start(1, 2)
+        await lives.in_sync(target, *IDS)
+        assert {tuple(lives.values(each)) for each in IDS} == {(*VALUES[:4], b"new")}
 
     with_brokers(scenario)
 
