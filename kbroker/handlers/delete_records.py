@@ -3,13 +3,14 @@
 Versions 0 to 2. 2: flexible. Offset -1 is the high watermark. A partition named twice is deleted
 from twice and answered once, as last asked.
 
-The answer tells where the partition starts now on every replica in sync. Better than Kafka's, that
+The answer tells where the partition starts now on every live replica. Better than Kafka's, that
 is durable when answered: a broker that is killed in the next moment does not bring records back.
 The records' files go with the next round of retention.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 
 from kbroker.handler import Handler, RequestContext
@@ -24,6 +25,7 @@ from wire.messages.delete_records import (
 )
 
 UNKNOWN_LOW_WATERMARK = -1
+LOOK_AGAIN_S = 0.02
 
 Results = dict[str, dict[int, DeleteRecordsPartitionResult]]
 
@@ -47,7 +49,32 @@ async def _delete(context: RequestContext, request: DeleteRecordsRequest) -> Del
         except OSError as error:
             context.services.storage_failed(error)
             _fail_deletions(results)
+        else:
+            await _until_everywhere(context, results, timeout_s=request.timeout_ms / 1000)
     return _response(results)
+
+
+async def _until_everywhere(context: RequestContext, results: Results, *, timeout_s: float) -> None:
+    """Wait until every live replica begins there, as each tells with its next Fetch: a follower
+    that leads tomorrow would show again what was deleted. In time, or REQUEST_TIMED_OUT."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    brokers = context.services.metadata.image.brokers
+    replicas = context.services.replicas
+    for name, partitions in results.items():
+        for index, result in partitions.items():
+            while result.error_code == 0:
+                try:
+                    low_watermark = replicas.partition(name, index).low_watermark(brokers)
+                except KafkaError as error:  # deleted, or led elsewhere now
+                    partitions[index] = result = _failed(index, error.code)
+                    break
+                if low_watermark >= result.low_watermark:
+                    break
+                if loop.time() >= deadline:
+                    partitions[index] = result = _failed(index, ErrorCode.REQUEST_TIMED_OUT)
+                    break
+                await asyncio.sleep(LOOK_AGAIN_S)
 
 
 def _delete_from(

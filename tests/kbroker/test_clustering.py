@@ -14,6 +14,7 @@ from kbroker.cluster.keys import Keys
 from kbroker.cluster.memory_store import MemoryStore
 from kbroker.cluster.metadata_records import PartitionRecord
 from tests.kbroker.broker_harness import Client, Running, World, run, running, values_in
+from tests.kbroker.handlers.admin_requests import delete_records
 from tests.kbroker.handlers.requests import Target, fetch, metadata, produce
 from wire.errors import ErrorCode
 from wire.messages.create_topics import (
@@ -21,6 +22,7 @@ from wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
+from wire.messages.delete_records import DeleteRecordsResponse
 from wire.messages.fetch import FetchResponse, ReplicaState
 from wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from wire.messages.metadata import MetadataResponse
@@ -125,6 +127,27 @@ def test_an_acknowledged_record_is_on_every_replica_durably() -> None:
         assert await append(cluster.other(leader), target, b"x") == (
             ErrorCode.NOT_LEADER_OR_FOLLOWER
         )
+
+    with_cluster(scenario)
+
+
+def test_deleted_records_are_deleted_on_every_replica_when_it_is_answered() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        target = await create(cluster)
+        leader = await cluster.leader(target)
+        for number in range(4):
+            assert await append(leader, target, b"%d" % number) == 0
+        client = await leader.client()
+        answer = await client.ask(delete_records(target, 2, offset=3), 2)
+        assert isinstance(answer, DeleteRecordsResponse)
+        result = answer.topics[0].partitions[0]
+        assert (result.low_watermark, result.error_code) == (3, 0)
+        starts = [
+            each.broker.replicas.partition("t", 0).log.log_start_offset
+            for each in cluster.brokers.values()
+        ]
+        assert starts == [3, 3, 3]
+        client.close()
 
     with_cluster(scenario)
 
