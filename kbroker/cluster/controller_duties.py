@@ -212,7 +212,7 @@ class ControllerDuties:
         members = Members(image)
         changes = []
         async for topic, partition, record in partitions:
-            found = self._plan(topic, record, members)
+            found = self._plan(topic, partition, record, members)
             if found is not None:
                 election, about = found
                 changes.append(change_of(topic, partition, election, members, about))
@@ -229,7 +229,7 @@ class ControllerDuties:
                 yield topic, partition, topic.partitions[partition]
 
     def _plan(
-        self, topic: TopicImage, record: PartitionRecord, members: Members
+        self, topic: TopicImage, partition: int, record: PartitionRecord, members: Members
     ) -> tuple[Election, tuple[int, ...]] | None:
         """The partition's next step, and the broker that it is about, if it is about one."""
         # The leader before the others: then the partition is served again.
@@ -249,6 +249,7 @@ class ControllerDuties:
                 is_live=members.is_live,
                 is_leaving=members.is_leaving,
                 is_unclean=self._is_unclean_enabled(topic),
+                lacks_log=members.lacking_log(topic.topic_id, partition),
             )
             return None if election is None else (election, ())
         for broker_id in members.leaving():

@@ -91,10 +91,12 @@ def plan_election(
     is_live: IsLive,
     is_leaving: IsLive = is_nobody,
     is_unclean: bool = False,
+    lacks_log: IsLive = is_nobody,
 ) -> Election | None:
     """A leader for a partition without one; None: it has one, or nobody can be.
 
-    `is_unclean`: its topic would rather lose records than wait for who has them.
+    `is_unclean`: its topic would rather lose records than wait for who has them. `lacks_log`: who
+    of those that may have only some has said that it has none; it comes last.
     """
     if record.leader != NO_LEADER:
         return None
@@ -104,7 +106,8 @@ def plan_election(
     live = _in_order(record, record.replicas, is_live, is_leaving)
     if not live:
         return None
-    return Election(_lead(record, live[0], isr=(live[0],)), possible_loss=True)
+    leader = min(live, key=lacks_log)
+    return Election(_lead(record, leader, isr=(leader,)), possible_loss=True)
 
 
 def plan_drain(

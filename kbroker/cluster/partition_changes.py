@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kbroker.cluster.controller_term import BATCH_SIZE, ControllerTerm
@@ -52,6 +52,9 @@ class Members:
         self.epochs = {each: broker.broker_epoch for each, broker in image.brokers.items()}
         self._live = {each for each, broker in image.brokers.items() if broker.is_admitted}
         self._leaving = {each for each, broker in image.brokers.items() if wants_to_leave(broker)}
+        self._missing = {
+            each: broker.registration.missing_partitions for each, broker in image.brokers.items()
+        }
 
     def is_gone(self, broker_id: int) -> bool:
         """Not registered."""
@@ -66,6 +69,12 @@ class Members:
 
     def is_staying(self, broker_id: int) -> bool:
         return broker_id in self._live and broker_id not in self._leaving
+
+    def lacking_log(self, topic_id: bytes, partition: int) -> Callable[[int], bool]:
+        """Of whom a start on this registration said that it had lost its log of the partition."""
+        return lambda broker_id: any(
+            each == topic_id and partition in some for each, some in self._missing[broker_id]
+        )
 
     def leaving(self) -> Sequence[int]:
         """Those that are live and leaving, in order."""

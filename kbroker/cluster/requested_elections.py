@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kbroker.cluster.controller_term import MAX_ATTEMPTS, ControllerTerm
-from kbroker.cluster.elections import Election, plan_election, plan_preferred
+from kbroker.cluster.elections import Election, IsLive, plan_election, plan_preferred
 from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import NO_LEADER, PartitionRecord
 from kbroker.cluster.partition_changes import Members, PartitionChange, change_of, write_changes
@@ -55,7 +55,10 @@ def _plan(
     record = image.partition(topic_id, partition)
     if record is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "No such partition")
-    election = _any_leader(record, members) if unclean else _first_replica(record, members)
+    if unclean:
+        election = _any_leader(record, members, members.lacking_log(topic_id, partition))
+    else:
+        election = _first_replica(record, members)
     return change_of(image.topics[topic_id], partition, election, members, ())
 
 
@@ -70,11 +73,15 @@ def _first_replica(record: PartitionRecord, members: Members) -> Election:
     return Election(preferred)
 
 
-def _any_leader(record: PartitionRecord, members: Members) -> Election:
+def _any_leader(record: PartitionRecord, members: Members, lacks_log: IsLive) -> Election:
     if record.leader != NO_LEADER:
         raise _not_needed()
     election = plan_election(
-        record, is_live=members.is_live, is_leaving=members.is_leaving, is_unclean=True
+        record,
+        is_live=members.is_live,
+        is_leaving=members.is_leaving,
+        is_unclean=True,
+        lacks_log=lacks_log,
     )
     if election is None:
         raise KafkaError(

@@ -26,6 +26,11 @@ from tests.kbroker.handlers.requests import Target
 from tests.kbroker.test_broker import Unadmitting
 from tests.kbroker.test_clustering import append, read
 from tests.log.log_harness import values_of
+from wire.messages.elect_leaders import (
+    ElectLeadersRequest,
+    ElectLeadersResponse,
+    TopicPartitions,
+)
 
 IDS = (1, 2, 3)
 LOG = "/data/t-0/00000000000000000000.log"
@@ -250,7 +255,8 @@ def test_where_the_others_are_dead_it_waits_for_who_has_all_of_it(damage: Damage
 def test_a_wiped_disk_that_had_the_last_word_costs_the_others_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nobody else is known to have all: the most there is is kept until a person decides."""
+    """Nobody else is known to have all: the most there is is kept until a person decides, and who
+    has nothing is elected last."""
 
     async def scenario(lives: Lives) -> None:
         target = await filled(lives, min_isr=1)
@@ -266,6 +272,14 @@ def test_a_wiped_disk_that_had_the_last_word_costs_the_others_nothing(
         assert (record.leader, record.isr, record.elr) == (NO_LEADER, (), ())
         assert "t-0: broker 3 came back without its log" in caplog.text
         assert lives.values(1) == lives.values(2) == VALUES
+        asked = TopicPartitions(topic="t", partitions=[0])
+        client = await lives.brokers[3].client()
+        answer = await client.ask(ElectLeadersRequest(election_type=1, topic_partitions=[asked]), 2)
+        client.close()
+        assert isinstance(answer, ElectLeadersResponse)
+        assert answer.replica_election_results[0].partition_result[0].error_code == 0
+        await lives.in_sync(target, *IDS)
+        assert {tuple(lives.values(each)) for each in IDS} == {tuple(VALUES)}
 
     with_brokers(scenario)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbroker.cluster.elections import Election, plan_restart
+from kbroker.cluster.elections import Election, plan_election, plan_restart
 from kbroker.cluster.metadata_records import NO_LEADER, PartitionRecord
 
 ALONE = PartitionRecord(replicas=(0,), leader=0, leader_epoch=4, isr=(0,), partition_epoch=9)
@@ -84,6 +84,21 @@ def test_who_lost_its_log_is_not_elected_even_where_it_led_last(leader: int) -> 
     assert cut is not None
     assert (cut.record.leader, cut.possible_loss) == (1, True)
     assert restart(ALONE, 0, lossy=True, missing=True) == restart(ALONE, 0, lossy=True)
+
+
+@pytest.mark.parametrize(
+    ("live", "leader"), [({0, 1, 2}, 1), ({0, 2}, 2), ({0}, 0)], ids=["all", "some", "it alone"]
+)
+def test_an_unclean_election_takes_one_without_a_log_last(live: set[int], leader: int) -> None:
+    stranded = replace(THREE, leader=NO_LEADER, isr=(), elr=())
+    election = plan_election(
+        stranded,
+        is_live=lambda each: each in live,
+        is_unclean=True,
+        lacks_log=lambda each: each == 0,
+    )
+    assert election is not None
+    assert (election.record.leader, election.possible_loss) == (leader, True)
 
 
 def test_nobody_outside_isr_and_elr_leads_while_one_of_them_has_a_member() -> None:

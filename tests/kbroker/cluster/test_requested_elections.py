@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from kbroker.cluster.metadata_records import NO_LEADER
 from kbroker.cluster.topic_creation import NewTopic
-from tests.kbroker.cluster.cluster_harness import Cluster, run, until
+from tests.kbroker.cluster.cluster_harness import TTL_MS, Cluster, pass_time, run, until
 from tests.kbroker.cluster.controller_harness import create
 from wire.errors import ErrorCode, KafkaError
 
@@ -64,5 +66,40 @@ def test_who_would_rather_lose_records_than_wait_may_say_so() -> None:
         ]
         image = await cluster.read()
         assert image.topics[topic].partitions[0].leader == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["on request", "by the topic's wish"])
+def test_who_came_back_without_its_log_is_elected_uncleanly_only_if_nobody_else_is(
+    asks: bool,
+) -> None:
+    """Whoever has some of the records would follow it, and drop them."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1, 2)
+        new = NewTopic("t", assignment={0: [2, 0, 1], 1: [2, 0, 1]})
+        topic = (await create(nodes[0].controller, new)).topic_id
+        for node in nodes:
+            await node.settled()
+        await nodes[2].kill()
+        for partition in (0, 1):
+            await cluster.change(
+                topic,
+                partition,
+                lambda each: replace(each, leader=NO_LEADER, isr=(), elr=(), last_known_leader=2),
+            )
+        again = cluster.make(2)
+        again.damaged = again.missing = {(topic, 0)}
+        await again.start()
+        controller = nodes[0].controller
+        if asks:
+            await controller.elect_leaders([(topic, 0), (topic, 1)], unclean=True)
+        else:
+            nodes[0].unclean = True
+            await pass_time(2 * TTL_MS / 1000)
+        image = await cluster.read()
+        leaders = [image.topics[topic].partitions[each].leader for each in (0, 1)]
+        assert leaders == [0, 2], "of the second one it still has its log"
 
     run(scenario)
