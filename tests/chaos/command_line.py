@@ -18,6 +18,7 @@ from tests.soak.failing_disk import reason_against_fuse
 
 LEASE_MS = 6000
 INTERRUPTED = 130
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDS:
         signal.signal(number, end)
     started = time.monotonic()
     try:
@@ -51,7 +52,9 @@ def main(arguments: list[str]) -> int:
 
 
 def end(number: int, frame: FrameType | None) -> None:
-    """All ends that can be asked for are as Ctrl-C: processes end, namespaces and mounts go."""
+    """However it is asked for: processes end, namespaces and mounts go; nothing hurries that."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -11,6 +11,7 @@ from tests.chaos.machine import Machine, MachineError
 from tests.chaos.network import CUTS
 from tests.chaos.plan import Step
 from tests.chaos.site import Site
+from tests.soak.scene import TOPIC
 
 FAIL_OVER_S = 60.0
 """A fail-over that takes longer never ends. Whether it was quick is a figure, not a verdict."""
@@ -60,14 +61,10 @@ def kill_and_restart(site: Site, step: Step) -> None:
 def leader_of(site: Site, step: Step) -> tuple[Machine, list[int]]:
     """The machine whose broker leads the partition, and all partitions that it leads."""
     view = site.view()
-    victim = next(each for each, led in by_leader(site, view) if step.partition in led)
+    victim = site.machine(view.leaders[TOPIC, step.partition])
     led = view.led_by(victim.number)
     site.scene.note(f"broker {victim.number} leads {led}")
     return victim, led
-
-
-def by_leader(site: Site, view):  # type: ignore[no-untyped-def]
-    return [(each, view.led_by(each.number)) for each in site.machines]
 
 
 def wait_for_records(site: Site, partitions: list[int], since_s: float) -> list[float]:

@@ -170,14 +170,27 @@ class _Member(ConsumerRebalanceListener):
         offsets, self.next_offsets, self.polled = self.next_offsets, {}, 0
         commits = self.scene.committing(GROUP, offsets, f"{self.name}/{self.assignments}")
         wanted = {TopicPartition(TOPIC, index): offset for index, offset in offsets.items()}
+        before = self._membership()
         try:
             await self.consumer.commit(wanted)
         except IllegalStateError:
             self.scene.refused(commits)  # it is assigned no more, and nothing was sent
         except ERRORS:
             self.scene.count("unknown commits")
+            if before[1] == "" or self._membership()[1] != before[1]:
+                self.scene.strayed(commits, is_acknowledged=False)
         else:
-            self.scene.committed(commits)
+            if before[1] and self._membership() == before:
+                self.scene.committed(commits)
+            else:
+                self.scene.strayed(commits, is_acknowledged=True)
+
+    def _membership(self) -> tuple[int, str]:
+        """Generation and member id. aiokafka resets them where a heartbeat is refused, and what it
+        commits from then on until it has joined again, retries too, has no generation; a retry
+        after that has the next one."""
+        coordinator = self.consumer._coordinator
+        return coordinator.generation, coordinator.member_id
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         await self.commit()

@@ -33,6 +33,7 @@ class Scene:
         self._started = time.monotonic()
         self._highest: dict[tuple[str, int], tuple[int, Commit | None]] = {}
         self._went_back: list[Anomaly] = []
+        self._strayed: set[tuple[str, int]] = set()
 
     @property
     def bootstrap(self) -> str:
@@ -91,12 +92,27 @@ class Scene:
                 assert commit.offset is not None
                 highest, before = self._highest.get((group, index), (-1, None))
                 is_later = before is not None and (before.acknowledged or 0) < commit.called
-                if is_later and commit.offset < highest:
+                if is_later and commit.offset < highest and (group, index) not in self._strayed:
                     words = f"{group} committed {commit.offset} of {index} after {highest}"
+                    words += f" ({commit.session} after {before.session})" if before else ""
                     self._went_back.append(Anomaly("commit-went-back", words))
                 self.history.commits.committed(commit)
                 if commit.offset >= highest:
                     self._highest[group, index] = (commit.offset, commit)
+
+    def strayed(self, commits: Sequence[Commit], *, is_acknowledged: bool) -> None:
+        """A client that was thrown out of its group has committed all the same, as one without a
+        generation: a group without members takes that, as Kafka's do. Whoever is the next member
+        may begin there; if nobody knows whether it was taken, or when, at any time."""
+        with self._lock:
+            self.counts["commits of strangers"] += len(commits)
+            for commit in commits:
+                group, (_, index) = commit.register
+                if is_acknowledged:
+                    self.history.commits.committed(commit)
+                    self._highest.pop((group, index), None)
+                else:
+                    self._strayed.add((group, index))
 
     def refused(self, commits: Sequence[Commit]) -> None:
         with self._lock:

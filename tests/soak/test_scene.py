@@ -43,6 +43,20 @@ def test_a_commit_below_one_that_was_answered_before_it_was_called_went_back(sce
     assert [each.name for each in scene.anomalies()] == ["commit-went-back"]
 
 
+def test_after_a_commit_of_a_stranger_members_begin_where_that_says(scene):
+    scene.committed(scene.committing(GROUPS[0], {1: 5, 2: 5}, "member/1"))
+    scene.strayed(scene.committing(GROUPS[0], {1: 3}, "member/1"), is_acknowledged=True)
+    scene.strayed(scene.committing(GROUPS[0], {2: 3}, "member/1"), is_acknowledged=False)
+    scene.committed(scene.committing(GROUPS[0], {1: 4, 2: 4}, "member/2"))
+    assert scene.anomalies() == []
+    scene.committed(scene.committing(GROUPS[0], {1: 3}, "zombie/1"))
+    (found,) = scene.anomalies()
+    assert str(found).endswith("committed 3 of 1 after 4 (zombie/1 after member/2)")
+    commits = scene.history.commits
+    commits.fetched(commits.fetching(GROUPS[0], (TOPIC, 2)), 3)
+    assert commits.wrong == [], "it may have been taken"
+
+
 def test_a_refused_commit_and_one_that_the_broker_took_along(scene):
     scene.refused(scene.committing(GROUPS[0], {1: 3}, "member/1"))
     scene.committing(GROUPS[0], {1: 4}, "member/1")
