@@ -5,11 +5,17 @@ Counterpart: `replicas`, where brokers have stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from tests.chaos.replicas import AnomalyError, refuse
 from tests.chaos.site import HEAL_S, Site
 from tests.chaos.view import UNREACHED, asking, coordinator_of
 from tests.soak import confluent_load
 from tests.soak.scene import GROUPS, PARTITIONS, TOPIC
+
+Answer = TypeVar("Answer")
 
 
 def wait_for_groups(site: Site) -> None:
@@ -55,15 +61,37 @@ def judge(site: Site) -> None:
     scene = site.scene
     found = confluent_load.read_whole(scene, HEAL_S)
     commits = scene.history.commits
-    view = site.view()
     for index in range(PARTITIONS):
-        with asking(view.brokers[view.leaders[TOPIC, index]]) as client:
-            if found[index] != client.read_all(TOPIC, index):
-                raise AnomalyError(f"two clients read {TOPIC}-{index} otherwise")
+        if found[index] != answer(site, partial(read_all, site, index)):
+            raise AnomalyError(f"two clients read {TOPIC}-{index} otherwise")
         scene.history.read_whole((TOPIC, index), found[index])
         for group in GROUPS:
             fetch = commits.fetching(group, (TOPIC, index))
-            offset = committed_offset(site, group, index)
+            offset = answer(site, partial(committed_offset, site, group, index))
             commits.fetched(fetch, None if offset < 0 else offset)
     scene.counts["records at the end"] = sum(map(len, found.values()))
     refuse(scene.anomalies())
+
+
+def read_all(site: Site, index: int) -> list[tuple[int, bytes]]:
+    """UNREACHED, also where the leader is another one by now."""
+    view = site.view()
+    with asking(view.brokers[view.leaders[TOPIC, index]]) as client:
+        return client.read_all(TOPIC, index)
+
+
+def answer(site: Site, ask: Callable[[], Answer]) -> Answer:
+    """Leaders are moved to preferred replicas at any time: ask until somebody answers."""
+    found: list[Answer] = []
+    failed: list[Exception] = []
+
+    def try_it() -> bool:
+        try:
+            found.append(ask())
+        except UNREACHED as error:
+            failed.append(error)
+        return bool(found)
+
+    if not site.wait_until(try_it, HEAL_S):
+        raise AnomalyError(f"no answer in {HEAL_S} s: {failed[-1]!r}")
+    return found[0]
