@@ -17,6 +17,7 @@ from kbroker.cluster.metadata_records import (
     DeletedTopic,
     PartitionRecord,
     decode_partition,
+    encode_partition,
 )
 from kbroker.cluster.metadata_store import Delete, Put
 from kbroker.cluster.sqlite import open_sqlite_store
@@ -440,6 +441,25 @@ def test_min_insync_replicas_reaches_every_partition_and_survives_an_interruptio
         image = await read(store, successor)
         assert image.revision == revision
         assert {each.min_isr for each in image.topics[topic.topic_id].partitions.values()} == {1}
+
+    run(scenario)
+
+
+def test_another_min_insync_replicas_empties_the_elr() -> None:
+    """Rule min-isr-change-empties-elr: by the former minimum they were judged."""
+
+    async def scenario(store: MemoryStore) -> None:
+        controller = controller_of(store)
+        await start(controller)
+        topic = await create(controller, NewTopic("t"))
+        key = controller.keys.partition(topic.topic_id, 0)
+        record = PartitionRecord((0, 1, 2), 0, 0, isr=(0,), elr=(1,), min_isr=2)
+        await store.transact([], [Put(key, encode_partition(record))])
+        await controller.set_topic_configs(topic.topic_id, {"min.insync.replicas": "3"})
+        image = await read(store, controller)
+        changed = image.topics[topic.topic_id].partitions[0]
+        assert (changed.isr, changed.elr, changed.min_isr) == ((0,), (), 3)
+        assert changed.partition_epoch == record.partition_epoch + 1
 
     run(scenario)
 

@@ -78,6 +78,31 @@ def test_a_lone_replica_leads_again_when_it_is_back() -> None:
     run(scenario)
 
 
+def test_who_is_registered_leads_nothing_before_it_is_admitted() -> None:
+    """Rule admission: what it led and where it was in sync is not yet told of its former life."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        await create(nodes[0].controller, NewTopic("t", assignment={0: [1]}))
+        await nodes[1].settled()
+        await nodes[1].kill()
+        await pass_time(3 * LEASE_S)
+        (record,) = await cluster.records()
+        assert (record.leader, record.elr) == (NO_LEADER, (1,))
+        admit = nodes[0].duties._admit
+        nodes[0].duties._admit = lambda: pass_time(0)  # type: ignore[method-assign]
+        again = cluster.make(1)
+        again.spawn(again.start())
+        await pass_time(LEASE_S)
+        assert 1 in (await cluster.read()).brokers
+        assert await cluster.records() == [record]
+        nodes[0].duties._admit = admit  # type: ignore[method-assign]
+        await pass_time(30)
+        assert [each.leader for each in await cluster.records()] == [1]
+
+    run(scenario)
+
+
 def test_an_unclean_election_is_a_topics_own_wish() -> None:
     async def scenario(cluster: Cluster) -> None:
         nodes = await cluster.start(0, 1)
@@ -138,6 +163,36 @@ def test_a_new_controller_waits_for_an_image_of_its_own_term() -> None:
         held.set_result(None)
         await pass_time(1)
         assert (await cluster.read()).brokers[2].is_active
+
+    run(scenario)
+
+
+def test_who_is_registered_again_is_not_taken_out_for_having_been_gone() -> None:
+    """Rule 12: a take-out rests on the absence of the registration, which is compared."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        await create(nodes[0].controller, NewTopic("t", assignment={0: [0, 1]}))
+        await nodes[1].settled()
+        duties = nodes[0].duties
+        repair, duties._repair = duties._repair, lambda: pass_time(0)  # type: ignore[method-assign]
+        before = await cluster.records()
+        await nodes[1].kill()
+        await nodes[1].membership.leave()
+        await nodes[0].settled()
+        assert 1 not in nodes[0].metadata.image.brokers
+        held = nodes[0].client.hold = asyncio.get_running_loop().create_future()
+        again = cluster.make(1)
+        again.spawn(again.start())
+        await pass_time(1)
+        duties._repair = repair  # type: ignore[method-assign]
+        await pass_time(30)
+        assert 1 in (await cluster.read()).brokers
+        assert await cluster.records() == before, "its image is behind"
+        held.set_result(None)
+        await pass_time(1)
+        assert (await cluster.read()).brokers[1].is_active
+        assert [each.isr for each in await cluster.records()] == [(0,)]
 
     run(scenario)
 

@@ -230,6 +230,37 @@ def test_a_loss_is_told_until_an_admission_has_taken_note() -> None:
     run(scenario)
 
 
+def test_a_loss_that_nobody_has_taken_note_of_is_told_by_the_next_registration_too() -> None:
+    """Rule lossy-until-admitted: of a registration that was never admitted nobody has heard."""
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        topic = await create(nodes[0].controller, NewTopic("t", assignment={0: [0, 1]}))
+        await nodes[1].settled()
+        await nodes[1].kill()
+        admit = nodes[0].duties._admit
+        nodes[0].duties._admit = lambda: pass_time(0)  # type: ignore[method-assign]
+        node = cluster.make(1)
+        node.lossy = {topic.topic_id}
+        node.spawn(node.start())
+        epochs = set()
+        for _ in range(2):
+            await pass_time(5)
+            broker = (await cluster.read()).brokers[1]
+            assert not broker.is_admitted
+            assert broker.registration.lossy_topics == (topic.topic_id,)
+            epochs.add(broker.broker_epoch)
+            node.membership.lost("as if")
+        nodes[0].duties._admit = admit  # type: ignore[method-assign]
+        await pass_time(30)
+        broker = (await cluster.read()).brokers[1]
+        assert broker.is_active
+        assert broker.registration.lossy_topics == (topic.topic_id,)
+        assert len({broker.broker_epoch, *epochs}) == 3
+
+    run(scenario)
+
+
 def test_a_partition_that_lost_records_costs_the_others_of_its_topic_nothing() -> None:
     async def scenario(cluster: Cluster) -> None:
         nodes = await cluster.start(0, 1, 2)

@@ -282,6 +282,16 @@ def test_the_high_watermark_waits_for_every_replica_in_sync() -> None:
     assert stage.partition.high_watermark == 1
 
 
+def test_the_high_watermark_waits_for_the_leaders_own_disk_too() -> None:
+    """Rule durable-ends: a follower may well be the first to have it on its disk."""
+    stage = Stage(record=TWO)
+    wait = stage.append(b"a")
+    stage.partition.fetched_by_follower(2, 100, 1, 0, now=1.0)
+    assert (wait.code, stage.partition.high_watermark) == (None, 0)
+    stage.flush()
+    assert (wait.code, stage.partition.high_watermark) == (ErrorCode.NONE, 1)
+
+
 def test_acks_1_waits_for_the_leaders_own_disk_only() -> None:
     stage = Stage(record=TWO)
     wait = stage.append(b"a", acks=1)

@@ -203,6 +203,22 @@ def test_a_change_of_configuration_reaches_the_log_and_those_who_wait() -> None:
     assert codes == [ErrorCode.NONE]
 
 
+def test_a_leader_goes_by_the_min_isr_of_its_record_and_not_by_the_configs() -> None:
+    """Rule min-isr-in-record: whoever is elected next goes by the record, too."""
+    record = PartitionRecord((NODE, 2), NODE, 0, isr=(NODE,), min_isr=2)
+    strict = replace(topic(), partitions={0: record}, min_isr=2)
+    home = Home()
+    home.change(strict, created_topics=(strict,))
+    lenient = replace(strict, min_isr=1)
+    home.change(lenient, changed_topic_configs=(FIRST_ID,))
+    with pytest.raises(KafkaError) as refused:
+        home.append(b"a")
+    assert refused.value.code == ErrorCode.NOT_ENOUGH_REPLICAS
+    told = replace(record, min_isr=1, partition_epoch=1)
+    home.change(replace(lenient, partitions={0: told}), changed_partitions=((FIRST_ID, 0),))
+    home.append(b"a")
+
+
 def test_an_election_reaches_the_partition() -> None:
     home = Home(image=image_of(topic()))
     home.change(topic(epoch=4), changed_partitions=((FIRST_ID, 0),))
