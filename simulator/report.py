@@ -24,12 +24,20 @@ WIDTH = 100
 
 
 def commit() -> str:
-    """The checkout's commit, `unknown` where there is none."""
-    command = ["git", "describe", "--always", "--dirty=, with changes", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+    """The checkout's commit, `unknown` where there is none. Documents do not change what is run: a
+    night writes its own figures into them."""
+    name = _git("rev-parse", "--short=12", "HEAD")
+    if not name:
         return "unknown"
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
+    return f"{name}, with changes" if changes else name
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
     return done.stdout.strip()
 
 
