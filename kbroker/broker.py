@@ -298,7 +298,10 @@ class Broker:
                 max_sessions=config.max_incremental_fetch_session_cache_slots,
                 random=dependencies.random,
             ),
-            producer_ids=ProducerIds(controller.allocate_producer_id_block),
+            producer_ids=ProducerIds(
+                controller.allocate_producer_id_block,
+                spawn=None if self.clustering is None else tasks.spawn,
+            ),
             group_coordinator=coordinator,
             advertised_apis=[(int(key), row.advertised) for key, row in sorted(HANDLERS.items())],
             storage_failed=self.storage_failed,
@@ -306,6 +309,7 @@ class Broker:
         )
         if self.clustering is not None:
             self.clustering.on_lost = coordinator.leadership_changed
+        self.services.producer_ids.reserve_ahead()
         return coordinator
 
     async def _bind(self) -> None:

@@ -52,3 +52,27 @@ def test_a_store_that_refuses_is_asked_again_by_the_next() -> None:
         assert await ids.next() == 0
 
     asyncio.run(scenario())
+
+
+def test_with_a_block_ahead_producers_begin_while_the_store_is_away() -> None:
+    async def scenario() -> None:
+        store = Store()
+        async with asyncio.TaskGroup() as group:
+            ids = ProducerIds(store.allocate, spawn=lambda work, name: group.create_task(work))
+            ids.reserve_ahead()
+        async with asyncio.TaskGroup() as group:
+            ids._spawn = lambda work, name: group.create_task(work)
+            assert [ids.take() for _ in range(2)] == [0, 1]
+        assert store.next_id == 6, "the next one is reserved when the first is begun"
+        store.fails = True
+        async with asyncio.TaskGroup() as group:
+            ids._spawn = lambda work, name: group.create_task(work)
+            assert [ids.take() for _ in range(5)] == [2, 3, 4, 5, None]
+            with pytest.raises(KafkaError):
+                await ids.next()
+        store.fails = False
+        async with asyncio.TaskGroup() as group:
+            ids._spawn = lambda work, name: group.create_task(work)
+            assert await ids.next() == 6
+
+    asyncio.run(scenario())
