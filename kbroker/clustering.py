@@ -18,8 +18,8 @@ from kbroker.cluster.lease_file import LEASE_FILE, LeaseFile
 from kbroker.cluster.membership import Membership
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.cluster.metadata_image import MetadataDelta, TopicImage
-from kbroker.cluster.metadata_store import MetadataStore
-from kbroker.cluster.store_history import NOTE_INTERVAL_MS, StoreHistory
+from kbroker.cluster.metadata_store import MetadataStore, MetadataStoreError
+from kbroker.cluster.store_history import NOTE_INTERVAL_MS, StoreHistory, StoreRestoredError
 from kbroker.config.running_config import RunningConfig
 from kbroker.dependencies import Dependencies
 from kbroker.forwarding import Forwarder
@@ -181,8 +181,8 @@ class Clustering:
         self._parts.directory.damaged.told()
         self._parts.tasks.spawn_essential(self.membership.run(), "membership")
         await self._parts.history.note()
-        noting = every(lambda: NOTE_INTERVAL_MS, self._parts.history.note)
-        self._parts.tasks.spawn(noting, "metadata seen")
+        looking = every(lambda: NOTE_INTERVAL_MS, self._look_at_store)
+        self._parts.tasks.spawn(looking, "metadata seen")
 
     def follow_partitions(self) -> None:
         """From now on partitions led elsewhere are fetched, and ISRs are looked after."""
@@ -235,6 +235,19 @@ class Clustering:
     def _step_down(self, partition: Partition) -> None:
         partition.step_down()
         self.fetchers.follow(partition)
+
+    async def _look_at_store(self) -> None:
+        """Whether it is the one that this broker knows: one that was away for a moment may have
+        been replaced, and a lease may be in a backup, too."""
+        try:
+            await self._parts.history.check()
+        except StoreRestoredError as error:
+            self.membership.lost("the metadata store was restored from a backup")
+            self.membership.on_refused(error.detail)
+        except MetadataStoreError:
+            return  # the next time will do
+        else:
+            await self._parts.history.note()
 
     def _reached(self) -> tuple[int, int]:
         image = self._parts.metadata.image

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 SEEN_FILE = "metadata-seen"
 """Its name in the data directory: no partition's directory is called so."""
 NOTE_INTERVAL_MS = 5_000
+"""How often a broker asks whether the store is the one that it knows, and notes what it saw."""
 
 
 class StoreRestoredError(StoreRefusedError):

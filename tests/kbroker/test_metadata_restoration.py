@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from kbroker.cluster.keys import Keys
+from kbroker.cluster.membership import MembershipState
 from kbroker.cluster.metadata_store import Delete, Put
 from kbroker.cluster.restoration import (
     EPOCHS_BEYOND,
@@ -87,6 +88,16 @@ def test_a_broker_that_runs_while_its_store_is_replaced_ends() -> None:
         broker.clustering.membership.lost("as if")
         await machines[2].until(broker.stopped.is_set)
         assert broker.failure.startswith("the metadata store was restored from a backup")
+
+        other = machines[1].broker
+        assert other.clustering is not None
+
+        def noticed() -> bool:
+            machines[1].loop.advance(0.01)
+            return other.stopped.is_set()
+
+        await machines[1].until(noticed)
+        assert other.clustering.membership.state is MembershipState.LOST
 
     with_machines(scenario)
 
