@@ -154,6 +154,11 @@ async def write_changes(
     `compares` must hold for each batch, too. KafkaError(NOT_CONTROLLER), MetadataStoreError: what
     was written before stays; planned anew from a newer image, the rest follows.
     """
+    # Before anything is sent: whoever dies before the answer, or never gets it, has told all the
+    # same (rule 4).
+    for change in changes:
+        if change.possible_loss:
+            _tell_loss(change)
     revision = 0
     applied: list[PartitionChange] = []
     refused: list[PartitionChange] = []
@@ -165,9 +170,6 @@ async def write_changes(
         if isinstance(result, int):
             revision = result
             applied += batch
-            for change in batch:
-                if change.possible_loss:
-                    _tell_loss(change)
             continue
         sound = [change for change in batch if result.isdisjoint(change.rests_on)]
         refused += [change for change in batch if not result.isdisjoint(change.rests_on)]
@@ -178,6 +180,9 @@ async def write_changes(
         else:
             half = len(batch) // 2
             batches += [batch[half:], batch[:half]]
+    for change in refused:
+        if change.possible_loss:
+            _tell_no_loss(change)
     return Written(revision, tuple(applied), tuple(refused))
 
 
@@ -222,15 +227,30 @@ async def _transact(
 
 def _tell_loss(change: PartitionChange) -> None:
     logger.warning(
-        "%s-%d: broker %d leads in epoch %d, and may lack acknowledged records",
+        "%s-%d: broker %d is to lead in epoch %d, and may lack acknowledged records",
         change.topic,
         change.partition,
         change.record.leader,
         change.record.leader_epoch,
-        extra={
-            "topic": change.topic,
-            "partition": change.partition,
-            "leader": change.record.leader,
-            "leader_epoch": change.record.leader_epoch,
-        },
+        extra=_place(change),
     )
+
+
+def _tell_no_loss(change: PartitionChange) -> None:
+    logger.warning(
+        "%s-%d: broker %d was not made the leader in epoch %d: the partition has changed meanwhile",
+        change.topic,
+        change.partition,
+        change.record.leader,
+        change.record.leader_epoch,
+        extra=_place(change),
+    )
+
+
+def _place(change: PartitionChange) -> Mapping[str, object]:
+    return {
+        "topic": change.topic,
+        "partition": change.partition,
+        "leader": change.record.leader,
+        "leader_epoch": change.record.leader_epoch,
+    }

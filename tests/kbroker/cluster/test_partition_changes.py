@@ -11,7 +11,7 @@ from kbroker.cluster.elections import Election
 from kbroker.cluster.memory_store import MemoryStore
 from kbroker.cluster.metadata_image import MetadataImage
 from kbroker.cluster.metadata_records import PartitionRecord, encode_partition
-from kbroker.cluster.metadata_store import Put
+from kbroker.cluster.metadata_store import OutcomeUnknownError, Put
 from kbroker.cluster.partition_changes import (
     NOT_REGISTERED,
     Members,
@@ -140,5 +140,39 @@ def test_a_batch_has_room_for_the_brokers_that_it_rests_on() -> None:
         written = await write_changes(controller.term, changes)
         assert len(written.applied) == 100
         assert counting.count == 2
+
+    run(scenario)
+
+
+def test_a_possible_loss_is_told_before_it_can_happen(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever elected with a loss, and dies before the answer, must have said so."""
+
+    class Unanswered(SlowStore):
+        is_lost = True
+
+        async def transact(self, *lists):  # type: ignore[no-untyped-def, override]
+            result = await super().transact(*lists)
+            if self.is_lost:
+                raise OutcomeUnknownError("no answer")
+            return result
+
+    async def scenario(store: MemoryStore) -> None:
+        controller, _ = await prepared(store, 2)
+        changes = await next_epochs(await read(store, controller))
+        controller.term.store = unanswered = Unanswered(store)
+        with pytest.raises(OutcomeUnknownError):
+            await write_changes(controller.term, [replace(changes[0], possible_loss=True)])
+        told = [each for each in caplog.records if "may lack acknowledged" in each.getMessage()]
+        assert [(vars(each)["topic"], vars(each)["leader_epoch"]) for each in told] == [("t", 1)]
+        assert (await records(store, controller))[0].leader_epoch == 1
+        unanswered.is_lost = False
+        await overtake(store, controller, 1)
+        caplog.clear()
+        written = await write_changes(controller.term, [replace(changes[1], possible_loss=True)])
+        assert len(written.refused) == 1
+        assert [("may lack" in each, "was not made" in each) for each in caplog.messages] == [
+            (True, False),
+            (False, True),
+        ]
 
     run(scenario)
