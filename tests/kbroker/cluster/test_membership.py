@@ -144,6 +144,18 @@ def test_a_lease_that_ended_is_lost_and_the_broker_joins_anew() -> None:
     run(scenario)
 
 
+def test_a_lease_answered_without_a_time_is_lost_although_no_event_tells() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        _, node = await cluster.start(0, 1)
+        node.client.hold = asyncio.get_running_loop().create_future()
+        await cluster.store.lease_revoke(node.membership.lease)
+        await pass_time(TTL_MS / 1000 / 2)
+        assert node.events == ["lost"]
+        node.client.hold.set_result(None)
+
+    run(scenario)
+
+
 def test_the_controller_that_loses_its_lease_is_replaced() -> None:
     async def scenario(cluster: Cluster) -> None:
         nodes = await cluster.start(0, 1)

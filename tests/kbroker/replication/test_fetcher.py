@@ -119,6 +119,35 @@ def test_what_a_deposed_leader_alone_had_is_cut_on_its_return() -> None:
     play(scenario)
 
 
+def test_nothing_that_parts_is_ever_below_the_high_watermark(caplog) -> None:
+    """KAFKA-14704: the leader's high watermark may be taken over once the log is cut."""
+
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.start()
+        fill(cluster)
+        await cluster.until_equal()
+        for node in (2, 3):
+            cluster[node].kill()
+        fill(cluster, 5)
+        cluster[1].kill()
+        for node in (2, 3):
+            await cluster[node].start()
+        cluster.lead(2)
+        cluster.records[0] = dataclasses.replace(
+            cluster.records[0], isr=(2, 3), partition_epoch=2, mod_revision=3
+        )
+        for node in (1, 2, 3):
+            cluster.lead_is_heard(node)
+        fill(cluster, 3, leader=2)
+        await cluster.until(lambda: cluster[2][0].high_watermark == 26)
+        await cluster[1].start()
+        await cluster.until_equal()
+        assert cluster[1][0].log.leader_epochs.latest_epoch == 1
+
+    play(scenario, count=3)
+    assert "was cut below its high watermark" not in caplog.text
+
+
 def test_logs_that_parted_twice_meet_where_they_parted_first() -> None:
     """KIP-279: a leader that lacks the follower's epoch tells its own largest one below it."""
 
@@ -491,5 +520,23 @@ def test_an_answer_of_an_epoch_that_is_over_changes_nothing() -> None:
         await pass_time(2)
         assert cluster[2][0].log.log_end_offset == 0
         assert cluster[2][0].log.topic_id == TOPIC_ID
+
+    play(scenario)
+
+
+def test_an_answer_of_a_former_epoch_of_the_same_leader_changes_nothing() -> None:
+    """Between the two another one may have led, and cut what is on its way."""
+
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.start()
+        await pass_time(1)
+        cluster.network.change_route("10.0.1.1", "10.0.1.2", Route(latency_s=(0.01, 0.01)))
+        fill(cluster)
+        await pass_time(0.005)
+        cluster.lead(1, tell=[2])
+        await pass_time(1)
+        assert cluster[2][0].log.log_end_offset == 0
+        cluster.lead_is_heard(1)
+        await cluster.until_equal()
 
     play(scenario)

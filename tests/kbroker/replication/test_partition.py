@@ -206,6 +206,22 @@ def test_losing_leadership_fails_all_who_wait() -> None:
     assert refusal(stage) == ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
+def test_who_steps_down_leads_again_only_in_a_higher_epoch() -> None:
+    """Its registration is gone: others may lead already, in an epoch of which it has not heard."""
+    stage = Stage(record=TWO)
+    wait = stage.append(b"a")
+    stage.partition.step_down()
+    assert wait.code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert refusal(stage, acks=1) == ErrorCode.NOT_LEADER_OR_FOLLOWER
+    stage.apply(changed(stage.record, isr=(NODE,)))
+    stage.flush()
+    assert not stage.partition.is_leader
+    assert stage.partition.high_watermark == 0
+    stage.apply(next_epoch(stage.record))
+    assert stage.partition.is_leader
+    assert stage.partition.high_watermark == 1
+
+
 def test_a_flush_that_ends_after_leadership_was_lost_acknowledges_nobody() -> None:
     stage = Stage()
     wait = stage.append(b"a")

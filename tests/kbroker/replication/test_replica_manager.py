@@ -361,6 +361,19 @@ def test_checkpoints_are_written_and_used() -> None:
     asyncio.run(scenario())
 
 
+def test_without_a_checkpoint_nothing_is_known_to_be_committed() -> None:
+    """It is the log's start, never its end: what another one has may be all that counts."""
+    record = PartitionRecord((NODE, 2), NODE, 0, isr=(NODE, 2), min_isr=2)
+    shared = replace(topic(), partitions={0: record})
+    home = Home()
+    home.change(shared, created_topics=(shared,))
+    home.append(b"a", b"b")
+    home.flush()
+    again = home.restart(home.disk.crash(random.Random(1))).replicas.partition("t", 0)
+    assert again.log.log_end_offset == 2
+    assert again.high_watermark == 0
+
+
 def test_checkpoints_that_cannot_be_written_harm_nobody() -> None:
     async def scenario() -> None:
         home = Home(image=image_of(topic()))
