@@ -1,5 +1,11 @@
 """What a cut drops, in the words of both firewalls; and what a killed run leaves."""
 
+import os
+import socket
+import subprocess
+import sys
+from contextlib import closing
+
 import pytest
 
 from tests.chaos.network import (
@@ -12,7 +18,9 @@ from tests.chaos.network import (
     command,
     cut_rules,
     iptables_words,
+    namespaces,
     nft_words,
+    reason_against_namespaces,
     stale,
 )
 
@@ -78,3 +86,44 @@ def test_a_refused_command_says_why():
         command("cat", "/no/such")
     with pytest.raises(NetworkError, match="no-such-program"):
         command("no-such-program")
+
+
+SERVER = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 9092))
+print("ready", flush=True)
+while True:
+    server.accept()[0].sendall(b"hello")
+"""
+
+
+def test_machines_of_their_own_are_reached_cut_off_healed_and_gone():
+    reason = reason_against_namespaces()
+    if reason is not None:
+        pytest.skip(reason)
+    before = os.readlink("/proc/thread-self/ns/net")
+    with namespaces(2) as network:
+        words = [*network.prefix(1), sys.executable, "-c", SERVER, network.address(1)]
+        server = subprocess.Popen(words, stdout=subprocess.PIPE)
+        try:
+            assert server.stdout is not None
+            server.stdout.readline()
+            assert hello(network.address(1)) == b"hello"
+            network.cut(1, "isolated")
+            assert hello(network.address(1)) == b"hello", "clients are no machine"
+            network.cut(1, "unplugged")
+            with pytest.raises(TimeoutError):
+                hello(network.address(1), seconds=0.3)
+            network.heal(1)
+            assert hello(network.address(1)) == b"hello"
+        finally:
+            server.kill()
+            server.wait()
+            server.stdout.close()
+    assert os.readlink("/proc/thread-self/ns/net") == before
+    assert network.name not in command("ip", "netns", "list")
+
+
+def hello(address: str, *, seconds: float = 30.0) -> bytes:
+    with closing(socket.create_connection((address, 9092), timeout=seconds)) as connection:
+        return connection.recv(5)
