@@ -18,9 +18,13 @@ FAIL_OVER_S = 60.0
 DISK_S = 4.0
 """How long an error of the disk waits for whom it meets."""
 
+ORDERLY = ("restart", "rolling")
+"""Nobody's send fails by these."""
+
 
 def do(site: Site, step: Step) -> None:
     """MachineError: something did what it must not."""
+    failed = site.scene.counts["unknown"]
     if step.etcd_s:
         site.kill_etcd_leader(step.etcd_s)
     if step.kind in CUTS:
@@ -30,6 +34,9 @@ def do(site: Site, step: Step) -> None:
     if step.kind == "etcd":
         site.wait(step.etcd_s)
     site.revive_etcd()
+    failed = site.scene.counts["unknown"] - failed
+    if failed and step.kind in ORDERLY:
+        raise MachineError(f"{failed} sends failed while brokers were restarted in order")
 
 
 def cut(site: Site, step: Step) -> None:
