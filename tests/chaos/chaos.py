@@ -43,7 +43,11 @@ class ChaosError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`has_network`, `has_disk`: whether machines can be cut, and a disk of one can fail."""
+    """`has_network`, `has_disk`: whether machines can be cut, and a disk of one can fail.
+
+    `overlap`: the next fault does not wait until the last one is healed. More is broken then than
+    a cluster bears, and it may be unavailable; what was acknowledged must be there all the same.
+    """
 
     seconds: float
     seed: int
@@ -51,6 +55,7 @@ class Options:
     etcd: EtcdProgram
     has_network: bool
     has_disk: bool
+    overlap: bool = False
 
 
 def chaos(options: Options, progress: Callable[[str], None]) -> dict[str, object]:
@@ -121,15 +126,18 @@ def make_trouble(
     while time.monotonic() < end:
         step = next(steps)
         scene.note(step.words)
-        faults.do(site, step)
+        faults.do(site, step, is_alone=not options.overlap)
         scene.note(f"over: {step.kind}")
-        site.wait_until_whole()
-        scene.note("whole again")
+        if not options.overlap or time.monotonic() >= end:
+            site.wait_until_whole()
+            scene.note("whole again")
         scene.count("faults")
         scene.count(f"fault {step.kind}")
         if step.etcd_s:
             scene.count("etcd leaders killed")
         calm_s = time.monotonic()
+        if options.overlap:
+            continue
         site.wait(chance.uniform(*PEACE_S))
         site.calm.append((calm_s, time.monotonic()))
 

