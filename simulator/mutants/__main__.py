@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from simulator.mutants.harness import PatchError, Verdict, hunt
-from simulator.mutants.table import MUTANTS, Mutant
+from simulator.mutants.mutant import Mutant
+from simulator.mutants.table import MUTANTS
 
 
 @click.command()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from simulator.mutants.table import Mutant
+from simulator.mutants.mutant import Mutant
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATCHES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "patches")
@@ -22,6 +22,7 @@ COPIED = ("wire", "log", "coordinator", "kbroker", "simulator", "tests", "pyproj
 SEEDS = (sys.executable, "-m", "simulator.mutants.seeds")
 NO_PROGRAM = ("NameError", "SyntaxError", "ImportError", "UnboundLocalError")
 SECONDS_A_SEED = 2.0
+SECONDS_A_CLUSTER = 8.0
 SECONDS_TO_START = 60.0
 MOST_SHOWN = 2_000
 
@@ -80,8 +81,10 @@ def apply_patch(
 
 def _search(mutant: Mutant, directory: str) -> Verdict:
     """Seeds, one after the other, until one fails; the same one must not fail without the bug."""
-    limit_s = SECONDS_TO_START + SECONDS_A_SEED * mutant.seeds
-    code, output = _run([*SEEDS, "0", str(mutant.seeds)], directory, limit_s)
+    a_seed_s = SECONDS_A_CLUSTER if mutant.is_cluster else SECONDS_A_SEED
+    limit_s = SECONDS_TO_START + a_seed_s * mutant.seeds
+    kind = ["cluster"] if mutant.is_cluster else []
+    code, output = _run([*SEEDS, "0", str(mutant.seeds), *kind], directory, limit_s)
     lines = output.splitlines()
     if code is None:
         return Verdict(mutant, "a run that never ends", mutant.seeds, "hangs")
@@ -90,10 +93,11 @@ def _search(mutant: Mutant, directory: str) -> Verdict:
     seed = int(lines[-2])
     if lines[-1].startswith(NO_PROGRAM) or " NameError(" in lines[-1]:
         return Verdict(mutant, "", seed + 1, f"the patch makes no program: {lines[-1]}")
-    code, output = _run([*SEEDS, str(seed), str(seed + 1)], ROOT, SECONDS_TO_START)
+    code, output = _run([*SEEDS, str(seed), str(seed + 1), *kind], ROOT, SECONDS_TO_START)
     if code != 0:
         return Verdict(mutant, "", seed + 1, f"seed {seed} fails without the bug as well")
-    return Verdict(mutant, f"python -m simulator --seed {seed}", seed + 1, lines[-1])
+    option = " --cluster" if mutant.is_cluster else ""
+    return Verdict(mutant, f"python -m simulator{option} --seed {seed}", seed + 1, lines[-1])
 
 
 def _play(mutant: Mutant, directory: str) -> Verdict:

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """`bug` says what the patch of that name makes the broker do. It is found by one of the first
-    `seeds` seeds, or by a directed `scenario`: tests that fail with it (a path and names, as
-    pytest takes them)."""
-
-    name: str
-    bug: str
-    seeds: int = 0
-    scenario: str = ""
-
+from simulator.mutants.mutant import Mutant
+from simulator.mutants.replication_table import REPLICATION_MUTANTS
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -203,4 +191,5 @@ MUTANTS: tuple[Mutant, ...] = (
         "A block of producer ids is given out, and its first one alone is reserved.",
         seeds=400,
     ),
+    *REPLICATION_MUTANTS,
 )

@@ -117,6 +117,15 @@ def test_the_last_known_leader_leads_when_nobody_else_can() -> None:
     )
 
 
+def test_the_last_known_leader_does_not_lead_while_somebody_is_known_to_have_all() -> None:
+    """Rule last-known-leader-last: who is in the ELR is waited for."""
+    waiting = replace(THREE, leader=NO_LEADER, isr=(), elr=(2,), last_known_leader=1)
+    assert plan_election(waiting, is_live=lambda each: each == 1) is None
+    elected = plan_election(waiting, is_live=lambda each: True)
+    assert elected is not None
+    assert (elected.record.leader, elected.possible_loss) == (2, False)
+
+
 def test_a_broker_without_a_replica_changes_nothing() -> None:
     assert restart(THREE, 7, live={0, 1, 2}) is None
 

@@ -308,6 +308,18 @@ def test_the_high_watermark_waits_for_the_leaders_own_disk_too() -> None:
     assert (wait.code, stage.partition.high_watermark) == (ErrorCode.NONE, 1)
 
 
+def test_what_a_follower_told_in_a_former_epoch_does_not_count() -> None:
+    """Rule ends-of-this-epoch: it may have followed another one since, and cut its log."""
+    stage = Stage(record=TWO)
+    stage.append(b"a")
+    stage.partition.fetched_by_follower(2, 100, 1, 0, now=1.0)
+    stage.apply(next_epoch(stage.record))
+    stage.flush()
+    assert stage.partition.high_watermark == 0
+    stage.partition.fetched_by_follower(2, 100, 1, 0, now=2.0)
+    assert stage.partition.high_watermark == 1
+
+
 def test_acks_1_waits_for_the_leaders_own_disk_only() -> None:
     stage = Stage(record=TWO)
     wait = stage.append(b"a", acks=1)

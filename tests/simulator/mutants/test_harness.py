@@ -1,5 +1,6 @@
 """Known bugs put back: every patch fits the sources, and what is no find is not taken for one."""
 
+import dataclasses
 import difflib
 import os
 import sys
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from simulator.model.rules import ALL_RULES
 from simulator.mutants import harness
 from simulator.mutants.harness import PATCHES, ROOT, PatchError, apply_patch, hunt, mutated
-from simulator.mutants.table import MUTANTS, Mutant
+from simulator.mutants.mutant import Mutant
+from simulator.mutants.replication_table import REPLICATION_MUTANTS
+from simulator.mutants.table import MUTANTS
 
 SOURCE = "kbroker/version.py"
 
@@ -34,9 +38,24 @@ def test_every_patch_has_its_row() -> None:
     assert sorted(os.listdir(PATCHES)) == sorted(f"{mutant.name}.patch" for mutant in MUTANTS)
 
 
-def test_there_are_enough_and_most_are_found_by_seeds() -> None:
-    assert len(MUTANTS) >= 20
-    assert sum(bool(mutant.seeds) for mutant in MUTANTS) > len(MUTANTS) / 2
+def test_there_are_enough_and_most_of_a_single_brokers_are_found_by_seeds() -> None:
+    alone = set(MUTANTS) - set(REPLICATION_MUTANTS)
+    assert len(alone) >= 20
+    assert sum(bool(mutant.seeds) for mutant in alone) > len(alone) / 2
+    assert len(REPLICATION_MUTANTS) >= 20
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_every_rule_of_replication_is_broken_by_a_mutant() -> None:
+    assert {mutant.rule for mutant in MUTANTS} - {None} == ALL_RULES
+
+
+def test_seeds_of_clusters_are_searched_as_such() -> None:
+    name = "follower-fetches-past-its-durable-end"
+    (mutant,) = (each for each in REPLICATION_MUTANTS if each.name == name)
+    verdict = hunt(dataclasses.replace(mutant, seeds=5))
+    assert verdict.found_by.startswith("python -m simulator --cluster --seed ")
+    assert "InvariantError" in verdict.failure
 
 
 def test_a_patch_goes_into_a_copy(tmp_path) -> None:
