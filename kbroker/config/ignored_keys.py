@@ -118,7 +118,6 @@ IGNORED: Mapping[str, tuple[str, ...]] = {
         "metrics.",
         "kafka.metrics.",
         "auto.include.jmx.reporter",
-        "replica.selector.class",
         "create.topic.policy.class.name",
         "alter.config.policy.class.name",
         "telemetry.max.bytes",

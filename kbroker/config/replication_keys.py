@@ -9,7 +9,11 @@ from kbroker.config.table import (
     boolean,
     integer,
     long,
+    one_of,
+    string,
 )
+
+RACK_AWARE_SELECTOR = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 
 class ReplicationKeys(ConfigTable):
@@ -37,6 +41,13 @@ class ReplicationKeys(ConfigTable):
     )
 
     # Replicas
+    replica_selector_class: str | None = string(
+        "replica.selector.class",
+        default=None,
+        valid=one_of(RACK_AWARE_SELECTOR),
+        doc="Kafka's RackAwareReplicaSelector has consumers read from an in-sync replica in their"
+        " own rack (client.rack), if there is one; by default they read from leaders.",
+    )
     unclean_leader_election_enable: bool = boolean(
         "unclean.leader.election.enable",
         default=False,

@@ -7,8 +7,12 @@ the answer refers to slices of the segment files.
 - 7: incremental sessions (KIP-227). 9: leader epochs (KIP-320). 12: diverging epochs (KIP-595).
 - 13: topics by id (KIP-516). 15: the replica's state (KIP-903). 16: where the leader is (KIP-951).
 - 18: the high watermark that a follower knows (KIP-1166); it is told a higher one at once.
+- 11: the consumer's rack (KIP-392). With `replica.selector.class` set to Kafka's
+  RackAwareReplicaSelector the leader names an in-sync replica there, and followers serve consumers.
 - Followers fetch on the listener that brokers alone use: on a client's nobody is one.
-- Not here: preferred read replicas (-1 always) and throttling (0 always).
+- Not here: throttling (0 always).
+
+Deliberate deviation: without that setting followers serve no consumers; Apache Kafka's do.
 """
 
 from __future__ import annotations
@@ -18,14 +22,18 @@ import asyncio
 from kbroker.handler import Handler, RequestContext
 from kbroker.replication.fetch_reading import (
     EMPTY,
+    READ_ANYWHERE_TO_HIGH_WATERMARK,
+    READ_ANYWHERE_TO_LAST_STABLE,
     READ_TO_HIGH_WATERMARK,
     READ_TO_LAST_STABLE,
     Answer,
     FetchReading,
+    PartitionReading,
     failed,
     release,
 )
 from kbroker.replication.fetch_session import FetchContext, FetchPartition, PartitionKey
+from kbroker.replication.nearby_reading import NearbyReading, brokers_in
 from kbroker.replication.partition import ANY_EPOCH, Partition
 from kbroker.replication.replica_reading import ReplicaReading
 from kbroker.services import Services
@@ -36,6 +44,7 @@ from wire.messages.fetch import FetchableTopicResponse, FetchRequest, FetchRespo
 
 READ_UNCOMMITTED = 0
 READ_COMMITTED = 1
+RACKS_SINCE = 11
 TOPIC_IDS_SINCE = 13
 
 MAX_COLD_READS = 100
@@ -177,11 +186,7 @@ def _reading(context: RequestContext, request: FetchRequest, sought: FetchContex
     replica = None
     if replica_id < 0:
         limit_bytes = min(limit_bytes, services.config.fetch_max_bytes)
-        read = (
-            READ_TO_LAST_STABLE
-            if request.isolation_level == READ_COMMITTED
-            else READ_TO_HIGH_WATERMARK
-        )
+        read = _consumer_reading(context, request)
     elif context.connection.listener.name == services.internal_listener:
         replica = ReplicaReading(
             replica_id,
@@ -202,6 +207,18 @@ def _reading(context: RequestContext, request: FetchRequest, sought: FetchContex
         storage_failed=services.storage_failed,
         replica=replica,
     )
+
+
+def _consumer_reading(context: RequestContext, request: FetchRequest) -> PartitionReading:
+    services = context.services
+    committed_only = request.isolation_level == READ_COMMITTED
+    if services.config.replica_selector_class is None or context.api_version < RACKS_SINCE:
+        return READ_TO_LAST_STABLE if committed_only else READ_TO_HIGH_WATERMARK
+    read = READ_ANYWHERE_TO_LAST_STABLE if committed_only else READ_ANYWHERE_TO_HIGH_WATERMARK
+    if not request.rack_id:
+        return read
+    near = brokers_in(request.rack_id, services.metadata.image.brokers.values())
+    return NearbyReading(read, node_id=services.node_id, near=near).read
 
 
 def _read_for_nobody(
@@ -275,7 +292,8 @@ def _response(fetch: FetchReading, answers: list[Answer]) -> FetchResponse:
                 high_watermark=answer.high_watermark,
                 log_start_offset=answer.log_start_offset,
                 size=size,
-                error_code=answer.error_code or int(answer.diverging_epoch is not None),
+                error_code=answer.error_code
+                or int(answer.diverging_epoch is not None or answer.preferred_read_replica >= 0),
             )
             if fetch.sought.incremental and not news:
                 continue

@@ -114,8 +114,10 @@ class FetchReading:
                 self.storage_failed(error)
                 answer = failed(asked.index, ErrorCode.KAFKA_STORAGE_ERROR)
             size = len(answer.records or EMPTY)
-            if answer.diverging_epoch is not None or (
-                replica is not None and answer.high_watermark > asked.known_high_watermark
+            if (
+                answer.diverging_epoch is not None
+                or answer.preferred_read_replica >= 0
+                or (replica is not None and answer.high_watermark > asked.known_high_watermark)
             ):
                 urgent = True
             found += size
@@ -143,12 +145,13 @@ class FetchReading:
 
 class ConsumerReading:
     """For a consumer: up to the high watermark, or, if it skips what was aborted, up to the last
-    stable offset."""
+    stable offset. `from_followers`: also where this broker follows (KIP-392)."""
 
-    __slots__ = ("read_committed",)
+    __slots__ = ("from_followers", "read_committed")
 
-    def __init__(self, *, read_committed: bool) -> None:
+    def __init__(self, *, read_committed: bool, from_followers: bool = False) -> None:
         self.read_committed = read_committed
+        self.from_followers = from_followers
 
     def read(
         self,
@@ -160,7 +163,8 @@ class ConsumerReading:
         cached_only: bool,
     ) -> PartitionData:
         # Kafka's Fetch takes every negative epoch as none; ListOffsets does not.
-        partition.check_leader(max(asked.current_leader_epoch, ANY_EPOCH))
+        leader_epoch = max(asked.current_leader_epoch, ANY_EPOCH)
+        partition.check_leader(leader_epoch, or_follower=self.from_followers)
         if max_bytes < 0:
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         log = partition.log
@@ -200,6 +204,12 @@ class ConsumerReading:
 
 READ_TO_HIGH_WATERMARK: PartitionReading = ConsumerReading(read_committed=False).read
 READ_TO_LAST_STABLE: PartitionReading = ConsumerReading(read_committed=True).read
+READ_ANYWHERE_TO_HIGH_WATERMARK: PartitionReading = ConsumerReading(
+    read_committed=False, from_followers=True
+).read
+READ_ANYWHERE_TO_LAST_STABLE: PartitionReading = ConsumerReading(
+    read_committed=True, from_followers=True
+).read
 
 
 def _diverging_epoch(partition: Partition, asked: FetchPartition) -> EpochEndOffset | None:

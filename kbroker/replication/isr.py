@@ -161,6 +161,14 @@ class InSyncReplicas:
         ]
         return min([own_log_start, *starts])
 
+    def followers_with(self, offset: int) -> dict[int, int]:
+        """The durable ends of the in-sync followers that have what is at `offset`, or are there."""
+        return {
+            broker_id: each.durable_end
+            for broker_id, each in self._followers.items()
+            if each.is_member and each.log_start_offset <= offset <= each.durable_end
+        }
+
     @property
     def is_anybody_awaited(self) -> bool:
         """Whether the high watermark waits for followers that have not joined yet."""

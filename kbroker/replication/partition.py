@@ -107,9 +107,9 @@ class Partition:
         """Exclusive end of what read_committed consumers see."""
         return self.log.last_stable_offset(self.high_watermark)
 
-    def check_leader(self, current_leader_epoch: int) -> None:
+    def check_leader(self, current_leader_epoch: int, *, or_follower: bool = False) -> None:
         """Raise unless this broker leads in the epoch that the client knows (-1: any; KIP-320)."""
-        if not self.is_leader:
+        if not (self.is_leader or (or_follower and self.is_follower)):
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         if current_leader_epoch not in (ANY_EPOCH, self.record.leader_epoch):
             if current_leader_epoch < self.record.leader_epoch:
