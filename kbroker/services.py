@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kbroker.awaited_batches import AwaitedBatches
 from kbroker.cluster.controller import Controller
 from kbroker.cluster.metadata_cache import MetadataCache
 from kbroker.config.broker_config import BrokerConfig
@@ -66,6 +67,7 @@ class Services:
     internal_listener: str | None = None
     """The name of the listener that brokers alone use; None: nobody is a follower here."""
     isr_changes: FollowerNotes | None = None
+    awaited_batches: AwaitedBatches = field(default_factory=AwaitedBatches)
 
     @property
     def config(self) -> BrokerConfig:

@@ -185,7 +185,7 @@ def _append_all(
 ) -> Result:
     acks = request.acks
     services = context.services
-    replicas = services.replicas
+    replicas, awaited = services.replicas, services.awaited_batches
     version = context.api_version
     by_id = version >= TOPIC_IDS_SINCE
     now_ms = services.clock.now_ms()
@@ -202,6 +202,7 @@ def _append_all(
         )
         for data in topic.partition_data:
             partition: Partition | None = None
+            place = topic.topic_id if by_id else topic.name, data.index
             try:
                 if by_id:
                     found = replicas.partition_by_id(topic.topic_id, data.index)
@@ -214,6 +215,8 @@ def _append_all(
                 if version < ZSTD_SINCE:
                     _check_codec(header)
                 partition = found  # what is refused from here on tells where its log starts
+                if awaited and found.is_leader:
+                    awaited.check(place, header, found.log.producer_state)
                 result = partition.append_as_leader(
                     records,
                     now_ms=now_ms,
@@ -224,11 +227,14 @@ def _append_all(
                 )
             except KafkaError as error:
                 answers.append(_refused(data.index, error, partition))
+                awaited.refused(place, data.records, error.code)
                 continue
             except OSError as error:
                 services.storage_failed(error)
                 answers.append(_answer(data.index, ErrorCode.KAFKA_STORAGE_ERROR))
                 continue
+            if awaited:
+                awaited.stored(place, header)
             answer = PartitionProduceResponse(
                 index=data.index,
                 error_code=0,

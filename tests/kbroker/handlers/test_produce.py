@@ -269,6 +269,29 @@ def test_a_repeated_batch_of_an_idempotent_producer_is_answered_with_its_offset(
     with_broker(scenario)
 
 
+def test_what_follows_a_first_batch_that_was_refused_for_the_moment_waits_for_it() -> None:
+    """A leader that did not know yet that it leads: the producer's order would be lost."""
+
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await a_topic(client)
+        partition = broker.broker.replicas.partition("t", 0)
+
+        async def told(sequence: int) -> int:
+            records = batch_of(b"v", producer_id=5, producer_epoch=0, base_sequence=sequence)
+            return partition_answer(
+                await client.ask(produce(target, 9, records=records), 9)
+            ).error_code
+
+        partition.is_leader = False
+        assert await told(0) == ErrorCode.NOT_LEADER_OR_FOLLOWER
+        assert await told(1) == ErrorCode.NOT_LEADER_OR_FOLLOWER
+        partition.is_leader = True
+        assert await told(2) == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+        assert [await told(each) for each in (0, 1, 2)] == [0, 0, 0]
+
+    with_broker(scenario)
+
+
 def test_a_full_disk_refuses_writes_serves_reads_and_recovers() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         target = await a_topic(client)
