@@ -66,7 +66,7 @@ class ReplicaManager:
             clock=clock,
             topic_of=self._topic_of,
             config_of=config_of,
-            serve=lambda topic, index, log: self._serve(topic, index, topic.partitions[index], log),
+            serve=self._serve_made,
             on_storage_error=on_storage_error,
         )
         self._checkpointing = Checkpointing(directory)
@@ -233,12 +233,14 @@ class ReplicaManager:
                 logger.info("%s-%d was deleted", topic, index, extra=place)
 
     def _delete_moved(self, image: MetadataImage) -> None:
-        """Delete the logs of partitions that were given to others while this broker was away."""
+        """Delete the logs of partitions that were given to others while this broker was away, or
+        whose topics were deleted since the logs were opened: the name may be another's by now.
+        """
         moved: dict[str, list[int]] = {}
         for name, index in sorted(self._directory.logs):
-            topic = image.topic_by_name(name)
+            topic = image.topics.get(self._directory.logs[name, index].topic_id)
             record = None if topic is None else topic.partitions.get(index)
-            if record is not None and self._node_id not in record.replicas:
+            if topic is None or (record is not None and self._node_id not in record.replicas):
                 moved.setdefault(name, []).append(index)
         for name, indexes in moved.items():
             self._delete_logs(name, indexes)
@@ -256,6 +258,13 @@ class ReplicaManager:
             self._serve(topic, index, record, log)
         else:
             self._making.want((topic.name, index), topic.topic_id)
+
+    def _serve_made(self, topic: TopicImage, index: int, log: PartitionLog) -> None:
+        record = topic.partitions[index]
+        if self._node_id in record.replicas:
+            self._serve(topic, index, record, log)
+        else:
+            self._delete_logs(topic.name, [index])  # it was given to others meanwhile
 
     def _serve(
         self, topic: TopicImage, index: int, record: PartitionRecord, log: PartitionLog

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from tests.kbroker.held_executor import HeldExecutor
 from tests.kbroker.replication.test_replica_manager import (
@@ -105,6 +106,28 @@ def test_a_topic_deleted_while_its_partitions_are_made_leaves_nothing() -> None:
         await finish(held, settled(home, SECOND_ID))
         assert directories(home) == ["t-0", "t-1"]
         assert [each.topic_id for each in home.directory.logs.values()] == [SECOND_ID] * 2
+
+    run(scenario)
+
+
+def test_a_partition_given_to_others_while_it_is_made_is_not_served() -> None:
+    async def scenario(home: Home, held: HeldExecutor) -> None:
+        old = topic(count=2)
+        home.change(old, created_topics=(old,))
+        await turns()
+        moved = replace(old.partitions[1], replicas=(9,), leader=9, isr=(9,), partition_epoch=1)
+        new = replace(old, partitions={**old.partitions, 1: moved})
+        home.change(new, changed_partitions=((FIRST_ID, 1),))
+        await finish(held, settled(home, FIRST_ID))
+        assert [(each.topic, each.index) for each in home.replicas] == [("t", 0)]
+        assert list(home.directory.logs) == [("t", 0)]
+        assert code_of(home.replicas.partition, "t", 1) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        # Given back, it is made anew.
+        back = replace(old.partitions[1], partition_epoch=2)
+        again = replace(old, partitions={**old.partitions, 1: back})
+        home.change(again, changed_partitions=((FIRST_ID, 1),))
+        await finish(held, settled(home, FIRST_ID))
+        home.append(b"a", index=1)
 
     run(scenario)
 

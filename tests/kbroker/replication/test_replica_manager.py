@@ -348,6 +348,22 @@ def test_a_topic_deleted_while_the_broker_was_down_does_not_come_back() -> None:
     assert again.replicas.partition("t", 0) is again.replicas.partition_by_id(SECOND_ID, 0)
 
 
+@pytest.mark.parametrize("is_made_anew", [True, False])
+def test_a_topic_deleted_since_its_logs_were_opened_does_not_come_back(is_made_anew: bool) -> None:
+    home = Home(image=image_of(topic()))
+    home.append(b"old")
+    home.flush()
+    home.replicas.close(clean=True)
+    # Joining the others may take long, and they go on meanwhile.
+    again = Home(disk=home.disk, image=home.image, serves=False)
+    new = [topic(topic_id=SECOND_ID)] if is_made_anew else []
+    again.replicas.start(image_of(*new))
+    assert [each.log.topic_id for each in again.replicas] == [SECOND_ID] * len(new)
+    assert [each.log.log_end_offset for each in again.replicas] == [0] * len(new)
+    assert [each.topic_id for each in again.directory.logs.values()] == [SECOND_ID] * len(new)
+    assert len(again.directory.deleted_directories) == 1
+
+
 def test_checkpoints_are_written_and_used() -> None:
     async def scenario() -> None:
         home = Home(image=image_of(topic(flush=str(2**40))))
