@@ -17,6 +17,7 @@ SETTINGS = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
     "offsets.topic.num.partitions": "1",
+    "offsets.topic.replication.factor": "3",
 }
 ATTEMPTS = 600
 PAUSE_S = 0.05

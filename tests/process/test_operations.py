@@ -7,6 +7,15 @@ import pytest
 from kbroker.__main__ import main
 from tests.kbroker.cluster.etcd_process import EtcdCluster
 from tests.process.cluster_processes import LEASE_S, Brokers, until
+from tests.process.raw_client import commit_request
+from wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from wire.messages.offset_commit import OffsetCommitResponse
+from wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponse,
+)
 
 OLD = ("--set", "kbroker.metadata.etcd.allow.old=true")
 
@@ -72,6 +81,41 @@ def test_a_broker_that_is_lost_is_replaced_under_its_id_on_an_empty_disk(brokers
     brokers.kill(others[0])
     brokers.produce("orders", b"at last")
     assert brokers.values("orders") == [b"before", b"after", b"at last"]
+
+
+def test_committed_offsets_are_told_by_whoever_coordinates_next(brokers):
+    """Each commit was answered, so it is on every replica in sync."""
+    found = []
+
+    def is_coordinated() -> bool:
+        """By a broker that runs, which knows it, and what it says was committed."""
+        with brokers.client() as client:
+            request = FindCoordinatorRequest(coordinator_keys=["readers"])
+            (told,) = client.ask(request, 6, FindCoordinatorResponse).coordinators
+        if told.error_code or told.node_id not in brokers.running:
+            return False
+        found[:] = [told.node_id]
+        with brokers.client(told.node_id) as client:
+            answer = client.ask(fetch_request(), 9, OffsetFetchResponse)
+            found.append(answer.groups[0].topics[0].partitions[0].committed_offset)
+            return answer.groups[0].error_code == 0
+
+    def fetch_request() -> OffsetFetchRequest:
+        topic = OffsetFetchRequestTopics(name="orders", partition_indexes=[0])
+        return OffsetFetchRequest(
+            groups=[OffsetFetchRequestGroup(group_id="readers", topics=[topic])]
+        )
+
+    until(is_coordinated)
+    coordinator, none = found
+    assert none == -1
+    with brokers.client(coordinator) as client:
+        answer = client.ask(commit_request("readers", "orders", 0, 7), 9, OffsetCommitResponse)
+        assert answer.topics[0].partitions[0].error_code == 0
+    brokers.kill(coordinator)
+    until(is_coordinated)
+    assert found[0] != coordinator
+    assert found[1] == 7
 
 
 def test_while_etcd_is_away_brokers_go_on_and_one_that_starts_waits(brokers, etcd):

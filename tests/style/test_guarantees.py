@@ -1,4 +1,5 @@
 """The rules about docs/GUARANTEES.md: each promise is one sentence that names the tests behind it.
+In docs/OPERATIONS.md each procedure names its tests.
 
 A promise is a list item under a heading that does not begin with "Not"; nothing else stands there,
 so that no sentence escapes. A test is named as `path::name`, a recorded scenario of Apache Kafka's
@@ -16,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 GUARANTEES = ROOT / "docs" / "GUARANTEES.md"
 TESTING = ROOT / "docs" / "TESTING.md"
+OPERATIONS = ROOT / "docs" / "OPERATIONS.md"
 LIMITS = "## Not"
 """How the headings begin under which nothing is promised."""
 
@@ -117,11 +119,17 @@ def test_each_promise_is_a_sentence_that_names_its_tests() -> None:
     assert not findings, "\n".join(findings)
 
 
-@pytest.mark.parametrize("document", [GUARANTEES, TESTING], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [GUARANTEES, TESTING, OPERATIONS], ids=lambda path: path.name)
 def test_every_test_that_a_document_names_exists_and_is_expected_to_pass(document: Path) -> None:
     named = [each for each in references(document.read_text()) if not each.endswith("/")]
     found = {each: untrue(each, ROOT) for each in named if "::" in each or document == GUARANTEES}
     assert not {each: why for each, why in found.items() if why}
+
+
+def test_each_procedure_of_operators_is_a_test() -> None:
+    sections = OPERATIONS.read_text().split("\n## ")[1:]
+    assert len(sections) > 5
+    assert not [each.splitlines()[0] for each in sections if not references(each)]
 
 
 def test_there_are_promises_and_limits() -> None:
