@@ -17,6 +17,8 @@ FAIL_OVER_S = 60.0
 """A fail-over that takes longer never ends. Whether it was quick is a figure, not a verdict."""
 DISK_S = 4.0
 """How long an error of the disk waits for whom it meets."""
+END_S = 20.0
+"""How long whom it has met may take to end."""
 
 ORDERLY = ("restart", "rolling")
 """Nobody's send fails by these."""
@@ -134,20 +136,28 @@ def fsync(site: Site, step: Step) -> None:
     machine = site.machine(step.machine)
     disk = machine.disk
     assert disk is not None
+    before = disk.counts()["errors"]
     disk.fail("fsync", step.pattern, skip=step.changes % 20)
-    end = time.monotonic() + DISK_S
-    status = None
-    while status is None and time.monotonic() < end:
-        time.sleep(0.1)
-        status = machine.status_if_ended()
+    status = wait_for_end(machine, DISK_S)
+    if status is None and disk.counts()["errors"] > before:
+        status = wait_for_end(machine, END_S)
     disk.heal()
     if status is None:
-        return
+        return  # nobody met it, or it met what can be done without
     if status != 1:
         words = f"an error of the disk ended broker {machine.number} with {status}"
         raise MachineError(f"{words}: {machine.last_words()}")
     disk.drop_caches()
     machine.start()
+
+
+def wait_for_end(machine: Machine, seconds: float) -> int | None:
+    end = time.monotonic() + seconds
+    status = machine.status_if_ended()
+    while status is None and time.monotonic() < end:
+        time.sleep(0.1)
+        status = machine.status_if_ended()
+    return status
 
 
 DOERS = {
