@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import random
 
@@ -430,5 +431,40 @@ def test_of_two_who_delete_a_topic_by_name_at_once_one_is_told_that_it_is_gone()
         codes = [answer.responses[0].error_code for answer in answers]  # type: ignore[attr-defined]
         assert sorted(codes) == [0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
         other.close()
+
+    with_broker(scenario)
+
+
+def test_a_new_leader_tells_the_end_once_it_knows_what_was_committed_before_it() -> None:
+    """Rule 8 (KIP-207): its high watermark may still lag behind its predecessor's."""
+
+    async def scenario(broker: Running, client: Client) -> None:
+        target = await a_topic_with(client, 1)
+        partition = broker.broker.replicas.partition("t", 0)
+        node = partition.record.leader
+        shared = dataclasses.replace(
+            partition.record,
+            replicas=(node, node + 1),
+            isr=(node, node + 1),
+            partition_epoch=partition.record.partition_epoch + 1,
+        )
+        partition.apply(shared)
+        await client.ask(produce(target, 9, b"1", acks=1), 9)
+        partition.apply(
+            dataclasses.replace(
+                shared,
+                leader_epoch=shared.leader_epoch + 1,
+                partition_epoch=shared.partition_epoch + 1,
+            )
+        )
+        told = []
+        for version in (5, 4):
+            answer = await client.ask(list_offsets(target, version), version)
+            told.append(answer.topics[0].partitions[0].error_code)
+        assert told == [ErrorCode.OFFSET_NOT_AVAILABLE, ErrorCode.LEADER_NOT_AVAILABLE]
+        assert await start_of(client, target) == 0, "which no leader doubts"
+        partition.fetched_by_follower(node + 1, 1, 2, 0, now=0.0)
+        answer = await client.ask(list_offsets(target, 5), 5)
+        assert answer.topics[0].partitions[0].offset == 2
 
     with_broker(scenario)
