@@ -141,11 +141,11 @@ class ClusterTarget:
         """Until each partition of each topic has all its replicas in sync."""
         self._wait_for(self._out_of_sync, lambda lagging: not lagging)
 
-    def wait_for_leader_but(self, topic: str, gone: int) -> None:
-        """Until no partition of the topic is led by that broker, and each by somebody."""
+    def wait_for_isr(self, topic: str, *brokers: int) -> None:
+        """Until these alone are in sync, in each partition of the topic."""
         self._wait_for(
-            lambda: {each.leader for each in self.partitions(topic).values()},
-            lambda leaders: not leaders & {gone, -1},
+            lambda: {frozenset(each.isr) for each in self.partitions(topic).values()},
+            lambda found: found == {frozenset(brokers)},
         )
 
     def _controller(self) -> int:

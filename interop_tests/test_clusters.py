@@ -227,3 +227,51 @@ def test_controller(
     client.produce(topic_name, [Record(b"value")])
     [received] = client.consume(topic_name, {0: "earliest"}, 1)
     assert received.value == b"value"
+
+
+@scenario("two of three are killed: nothing is acknowledged until they are back, nothing is lost")
+def test_below_the_minimum(
+    client: Client, cluster: ClusterTarget, reference: Client, topic_name: str
+) -> None:
+    reference.create_served_topic(topic_name)
+    # One batch: aiokafka takes no more while it waits.
+    before, after = numbered(0, 100, 1), numbered(100, 50, 1)
+    with client.producer(topic_name, idempotence=True) as producer:
+        producer.send(before)
+        with reference.consumer(topic_name, {0: "earliest"}) as watcher:
+            watcher.poll(len(before) - KEPT_BACK)
+        leader = cluster.partitions(topic_name)[0].leader
+        for follower in BROKERS:
+            if follower != leader:
+                cluster.kill_broker(follower)
+        producer.send(after)
+        cluster.wait_for_isr(topic_name, leader)
+        committed = reference.list_offset(topic_name, "latest")
+        assert committed is not None
+        assert committed <= len(before)
+        cluster.start()
+        assert {sent.error for sent in producer.finish()} == {None}
+    assert_whole(reference, topic_name, before + after, 1)
+
+
+@scenario("a topic is made anew while a broker is away: it leads the new one afterwards")
+def test_made_anew_in_absence(
+    client: Client, cluster: ClusterTarget, reference: Client, topic_name: str
+) -> None:
+    # By the reference, which keeps no client that might create the topic between the two.
+    reference.create_served_topic(topic_name)
+    reference.produce(topic_name, numbered(0, 50, 1))
+    away = a_follower(cluster, topic_name)
+    cluster.stop_broker(away)
+    reference.delete_topic(topic_name)
+    reference.create_served_topic(topic_name)
+    new = numbered(1_000, 20, 1)
+    client.produce(topic_name, new)
+    cluster.start()
+    for broker in BROKERS:
+        if broker != away:
+            cluster.stop_broker(broker)
+    assert cluster.partitions(topic_name)[0].leader == away
+    received = client.consume(topic_name, {0: "earliest"}, len(new))
+    assert [each.value for each in received] == [each.value for each in new]
+    assert reference.list_offset(topic_name, "latest") == len(new)
