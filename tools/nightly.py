@@ -67,6 +67,11 @@ QUICK_MUTANTS = (
     "repeat-answered-before-the-first",
     "rolled-segment-not-flushed",
     "name-of-a-new-segment-not-synced",
+    "follower-fetches-past-its-durable-end",
+    "commits-below-min-isr",
+    "admitted-while-still-in-sync",
+    "truncation-to-the-leaders-end-alone",
+    "answer-of-another-epoch-taken",
 )
 PARTS = (
     Part("check", ("make", "check")),
