@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from kbroker.cluster.keys import Keys
 from kbroker.cluster.memory_store import MemoryStore
 from kbroker.cluster.metadata_records import PartitionRecord
 from tests.kbroker.broker_harness import Running, World, run, running
@@ -273,9 +272,6 @@ def test_an_unclean_election_is_held_for_who_asks_and_else_the_partition_waits()
 def test_a_broker_that_is_not_admitted_is_told_as_fenced_and_offline() -> None:
     async def scenario(machines: Machines) -> None:
         target = await machines.create(1, 2)
-        key = Keys("kbroker").admission(2)
-        admission = await machines.store.get(key)
-        assert admission is not None
         image = machines[1].broker.services.metadata.image
         broker = image.brokers[2]
         image.brokers[2] = type(broker)(
