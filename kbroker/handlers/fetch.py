@@ -238,7 +238,7 @@ def _answer(
     services: Services, fetch: FetchReading, max_wait_ms: int, *, cached_only: bool
 ) -> FetchResponse | Deferred[FetchResponse]:
     answers, found, urgent = fetch.read(cached_only=cached_only)
-    if found >= fetch.min_bytes or urgent or max_wait_ms <= 0 or not answers:
+    if found >= fetch.min_bytes or urgent or max_wait_ms <= 0 or not fetch.sought.partitions:
         return _response(fetch, answers)
     release(answers)
     return ParkedFetch(services, fetch, max_wait_ms)

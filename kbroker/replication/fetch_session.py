@@ -36,6 +36,7 @@ class FetchPartition:
         "fetch_offset",
         "high_watermark",
         "index",
+        "is_checked",
         "last_fetched_epoch",
         "log_start_offset",
         "max_bytes",
@@ -67,11 +68,20 @@ class FetchPartition:
         self.last_fetched_epoch = last_fetched_epoch
         self.log_start_offset = log_start_offset  # a follower's own
         self.high_watermark = high_watermark  # as a follower knows it (KIP-1166)
+        self.is_checked = False  # what is asked was found to be of one log with the leader's
         self.sent_high_watermark = -1
         self.sent_log_start_offset = -1
 
     def ask(self, asked: FetchPartition) -> None:
-        """Take over what the fetcher asks now."""
+        """Take over what the fetcher asks now.
+
+        A follower takes nothing from an answer that reaches it in another leader epoch than it
+        asked in: in a new one it is told everything again.
+        """
+        if asked.current_leader_epoch != self.current_leader_epoch:
+            self.sent_high_watermark = -1
+            self.sent_log_start_offset = -1
+        self.is_checked = False
         self.fetch_offset = asked.fetch_offset
         self.max_bytes = asked.max_bytes
         self.current_leader_epoch = asked.current_leader_epoch

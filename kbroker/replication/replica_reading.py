@@ -98,22 +98,31 @@ class ReplicaReading:
                 raise
             # What this follower's position has committed, it is told at once.
             answer.high_watermark = partition.high_watermark
+            asked.is_checked = True
         if found is not None:
             answer.records = found
         return answer
 
     def has_nothing_new(self, partition: Partition, asked: FetchPartition) -> bool:
-        """Whether a parked Fetch of a session need not read this one again: one among thousands has
-        moved, and the follower knows all of the others."""
+        """Whether the Fetch of a session need not read this one, as one among thousands has moved
+        and the follower knows all of the others. It is taken down that the follower was here."""
         log = partition.log
-        return (
-            self.is_recorded
-            and log.log_end_offset == asked.fetch_offset
+        is_known = (
+            log.log_end_offset == asked.fetch_offset
             and partition.high_watermark == asked.sent_high_watermark
             and log.log_start_offset == asked.sent_log_start_offset
             and partition.leader_epoch == asked.current_leader_epoch
             and partition.is_leader
         )
+        if self.is_recorded or not is_known:
+            return is_known
+        if not asked.is_checked:
+            return False  # it has another position now
+        try:
+            self._record(partition, asked)
+        except KafkaError:
+            return False  # what is read answers it
+        return partition.high_watermark == asked.sent_high_watermark
 
     def _record(self, partition: Partition, asked: FetchPartition) -> None:
         wants_to_join = partition.fetched_by_follower(

@@ -360,6 +360,19 @@ def test_a_partition_without_news_is_not_news() -> None:
     assert not partition.has_news(**facts)
 
 
+def test_in_another_leader_epoch_everything_is_news_again() -> None:
+    """A follower has dropped the answer that told it in the former one."""
+    partition, again = wanted(0), wanted(0)
+    facts = {"high_watermark": 5, "log_start_offset": 0, "size": 0, "error_code": 0}
+    partition.has_news(**facts)
+    partition.ask(again)
+    assert not partition.has_news(**facts)
+    again.current_leader_epoch = 1
+    partition.ask(again)
+    assert partition.known_high_watermark == again.high_watermark
+    assert partition.has_news(**facts)
+
+
 def test_a_partition_that_recovers_from_an_error_is_news() -> None:
     partition = wanted(0)
     facts = {"high_watermark": 5, "log_start_offset": 0, "size": 0, "error_code": 0}

@@ -76,6 +76,19 @@ def test_many_partitions_share_one_session_and_only_what_moved_is_asked_for() ->
     play(scenario)
 
 
+def test_partitions_without_news_are_not_asked_for_without_end() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.start(*range(20))
+        fill(cluster, 1, index=7)
+        await cluster.until_equal(7)
+        await pass_time(1)
+        bytes_before = cluster.bytes_seen
+        await pass_time(10)
+        assert 0 < cluster.bytes_seen - bytes_before < 20 * 200, "two polls a second"
+
+    play(scenario)
+
+
 def test_what_comes_at_once_is_appended_in_several_turns_of_the_loop() -> None:
     async def scenario(cluster: Cluster) -> None:
         await cluster.start(*range(40))
@@ -538,5 +551,19 @@ def test_an_answer_of_a_former_epoch_of_the_same_leader_changes_nothing() -> Non
         assert cluster[2][0].log.log_end_offset == 0
         cluster.lead_is_heard(1)
         await cluster.until_equal()
+
+    play(scenario)
+
+
+def test_a_high_watermark_told_in_a_former_epoch_of_the_same_leader_is_told_again() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.start(0, 1)
+        fill(cluster, 1, index=1)
+        await cluster.until_equal(1)
+        end_offset = cluster[1].append(0, b"last")
+        await cluster.until(lambda: cluster[1][0].high_watermark == end_offset)
+        assert cluster[2][0].high_watermark < end_offset, "the answer is on its way"
+        cluster.lead(1)  # as when a reassignment ends
+        await cluster.until_equal(within_s=2)
 
     play(scenario)

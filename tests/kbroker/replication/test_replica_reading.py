@@ -92,7 +92,6 @@ def test_a_parked_fetch_passes_over_what_the_follower_knows() -> None:
     answer = read(reading, stage, position)
     told = {"log_start_offset": 0, "size": 0, "error_code": 0}
     position.has_news(high_watermark=answer.high_watermark, **told)
-    assert not reading.has_nothing_new(stage.partition, position), "its position is not taken down"
     reading.is_recorded = True
     assert reading.has_nothing_new(stage.partition, position)
     stage.append(b"more")
@@ -101,6 +100,41 @@ def test_a_parked_fetch_passes_over_what_the_follower_knows() -> None:
     assert reading.has_nothing_new(stage.partition, position)
     stage.apply(next_epoch(TWO))
     assert not reading.has_nothing_new(stage.partition, position)
+
+
+def known_position(stage: Stage, offset: int, **options: int) -> FetchPartition:
+    """One of a session whose follower knows all that there is."""
+    position = asked(offset, last_epoch=0, **options)
+    answer = read(follower(), stage, position)
+    position.has_news(
+        high_watermark=answer.high_watermark, log_start_offset=0, size=0, error_code=0
+    )
+    return position
+
+
+def test_who_is_passed_over_at_once_was_here_all_the_same() -> None:
+    outside = TWO.__class__(replicas=(1, 2), leader=1, leader_epoch=0, isr=(1,))
+    joins = Joins()
+    stage = leader(record=outside)
+    position = known_position(stage, 3)
+    assert follower(joins=joins).has_nothing_new(stage.partition, position)
+    assert joins.noted == [stage.partition]
+
+
+def test_a_position_that_was_asked_anew_is_read_before_it_is_passed_over() -> None:
+    stage = leader()
+    position = known_position(stage, 3)
+    position.ask(asked(3, last_epoch=5))
+    reading = follower()
+    assert not reading.has_nothing_new(stage.partition, position), "its log may be another"
+    assert code_of(reading, stage, position) == ErrorCode.OFFSET_OUT_OF_RANGE
+
+
+def test_who_is_refused_is_not_passed_over() -> None:
+    stage = leader()
+    position = known_position(stage, 3)
+    assert not follower(broker_epoch=99).has_nothing_new(stage.partition, position)
+    assert follower(broker_epoch=100).has_nothing_new(stage.partition, position)
 
 
 def test_what_diverges_is_no_position() -> None:
