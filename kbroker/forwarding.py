@@ -3,8 +3,9 @@
 Kafka's brokers do the same (KIP-590), so that clients may ask any of them. The answer goes back
 once this broker's own metadata has caught up with it: who creates a topic here finds it here.
 
-A request that was sent on and not answered is sent again, to whoever is the controller by then; it
-may have taken effect, as with Kafka's brokers, and then says so (TOPIC_ALREADY_EXISTS).
+A request that was sent on and not answered is sent again, to whoever is the controller by then,
+which may be this broker; it may have taken effect, as with Kafka's brokers, and then says so
+(TOPIC_ALREADY_EXISTS).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Protocol, TypeVar, cast
 
@@ -116,12 +118,22 @@ class Forwarder:
             if context.connection.listener.name == self._internal_listener:
                 # Sent on once already: whoever sent it knows by now, or soon, who it is.
                 raise KafkaError(ErrorCode.NOT_CONTROLLER, "this broker is not the controller")
-            return self._answer(request, context.api_version)
+            return self._answer_from_wherever(row, context, request)
 
         return dataclasses.replace(row, handle=handle)
 
-    async def create_topic(self, topic: NewTopic) -> None:
-        """Have the controller create it; it shows here on return. KafkaError."""
+    async def _answer_from_wherever(
+        self, row: AnyHandler, context: RequestContext, request: Request
+    ) -> Response:
+        answer = await self._answer(request, context.api_version)
+        if answer is not None:
+            return answer
+        here = row.handle(context, request)
+        return cast("Response", await here if inspect.iscoroutine(here) else here)
+
+    async def create_topic(self, topic: NewTopic) -> bool:
+        """Have the controller create it; it shows here on return. False: this broker is it by now.
+        KafkaError."""
         request = CreateTopicsRequest(
             topics=[
                 CreatableTopic(
@@ -139,18 +151,25 @@ class Forwarder:
             validate_only=False,
         )
         response = await self._answer(request, CREATE_TOPICS_VERSION)
+        if response is None:
+            return False
         assert isinstance(response, CreateTopicsResponse)
         for result in response.topics:
             if result.error_code:
                 raise KafkaError(ErrorCode(result.error_code), result.error_message or "")
+        return True
 
-    async def _answer(self, request: Request, version: int) -> Response:
-        """The controller's answer, once it shows here. KafkaError(NOT_CONTROLLER): nobody is it."""
+    async def _answer(self, request: Request, version: int) -> Response | None:
+        """The controller's answer, once it shows here; None: this broker is the controller by now.
+        KafkaError(NOT_CONTROLLER): nobody is it."""
         deadline = self._loop_time() + self._timeout_s()
         while (left_s := deadline - self._loop_time()) > 0:
+            if self._holds_office():
+                return None
             controller_id = self._metadata.image.controller_id
             if controller_id is None or controller_id == self._node_id:
-                await self._news(left_s)
+                # This one may be it already, and no news will tell when it begins to act as that.
+                await self._news(min(left_s, RETRY_S))
                 continue
             with contextlib.suppress(ConnectionGoneError):
                 response = await self._clients.ask(

@@ -42,8 +42,8 @@ class Topics:
         self._controller = controller
         self._metadata = metadata
         self._settled = settled
-        self.create_elsewhere: Callable[[NewTopic], Awaitable[None]] | None = None
-        """Has the controller create a topic, where that is another broker."""
+        self.create_elsewhere: Callable[[NewTopic], Awaitable[bool]] | None = None
+        """Has the controller create a topic, where that is another broker; False: it is not."""
         self._log_configs: dict[frozenset[tuple[str, str]], LogConfig] = {}
         self._log_configs_of = running_config.now
 
@@ -139,9 +139,10 @@ class Topics:
 
     async def _create_one(self, topic: NewTopic) -> None:
         try:
+            is_created = False
             if self.create_elsewhere is not None and not self._controller.epoch:
-                await self.create_elsewhere(topic)
-            else:
+                is_created = await self.create_elsewhere(topic)
+            if not is_created:
                 (answer,) = await self.create([topic], validate_only=False)
                 if isinstance(answer, KafkaError):
                     raise answer

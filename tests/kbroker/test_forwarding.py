@@ -174,6 +174,38 @@ def context_on(listener: str) -> Any:
     return SimpleNamespace(connection=connection, api_version=7)
 
 
+def test_who_becomes_the_controller_itself_does_what_it_was_asked_for() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.store.transact([], [Delete(cluster.controller.keys.controller)])
+        await cluster.cache.catch_up()
+        brokers = Brokers([])
+        forwarder = cluster.forwarder(brokers)
+        done = CreateTopicsResponse(topics=[result("t", 0)])
+
+        async def answer(context: object, request: object) -> CreateTopicsResponse:
+            return done
+
+        row = dataclasses.replace(HANDLERS[ApiKey.CREATE_TOPICS], handle=answer)
+        wrapped = forwarder.wrap({**HANDLERS, ApiKey.CREATE_TOPICS: row})
+        request = CreateTopicsRequest(topics=[])
+        waiting = asyncio.create_task(
+            wrapped[ApiKey.CREATE_TOPICS].handle(context_on("PLAINTEXT"), request)
+        )
+        creating = asyncio.create_task(forwarder.create_topic(NewTopic("t")))
+        await asyncio.sleep(0)
+        successor = controller_of(cluster.store, THIS)
+        assert await successor.become_controller()
+        await cluster.cache.catch_up()
+        # No news tells when it has finished what its predecessor left, and begins.
+        cluster.controller = successor
+        async with asyncio.timeout(5):
+            assert await waiting is done
+            assert not await creating
+        assert brokers.asked == []
+
+    run(scenario)
+
+
 def test_what_was_sent_on_once_is_not_sent_on_again() -> None:
     async def scenario(cluster: Cluster) -> None:
         rows = cluster.forwarder(Brokers([])).wrap(HANDLERS)

@@ -46,6 +46,21 @@ def test_a_bad_setting_is_refused_and_nothing_is_created() -> None:
     with_broker(scenario)
 
 
+def test_who_becomes_the_controller_while_it_looks_for_it_creates_the_topic_itself() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        topics, controller = broker.broker.services.topics, broker.broker.services.controller
+
+        async def elsewhere(topic: NewTopic) -> bool:
+            return not await controller.become_controller()
+
+        controller.step_down()
+        topics.create_elsewhere = elsewhere
+        await topics.create_automatically("t")
+        assert topics.partition_count("t") == 1
+
+    with_broker(scenario)
+
+
 def test_a_topics_own_settings_go_before_the_brokers() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         await client.create("own", retention_ms="5000")
