@@ -175,9 +175,24 @@ class ClusterClient:
     def _heard(
         self, answer: asyncio.Future[ResponseT], request: Request
     ) -> asyncio.Future[ResponseT]:
-        """What is stale is asked for again before anything else is sent."""
-        answer.add_done_callback(lambda done: self._take_codes(done, group_of(request)))
-        return answer
+        """What is stale is asked for again before anything else is sent. Nobody has the answer
+        before it was looked at, not even who asks for one that is there already."""
+        heard: asyncio.Future[ResponseT] = asyncio.get_running_loop().create_future()
+
+        def hear(done: asyncio.Future[ResponseT]) -> None:
+            self._take_codes(done, group_of(request))
+            if heard.done():
+                return
+            if done.cancelled():
+                heard.cancel()
+            elif (error := done.exception()) is not None:
+                heard.set_exception(error)
+                heard.exception()  # whoever does not wait for it need not hear of it
+            else:
+                heard.set_result(done.result())
+
+        answer.add_done_callback(hear)
+        return heard
 
     def _take_codes(self, done: asyncio.Future[ResponseT], group: str) -> None:
         if done.cancelled() or done.exception() is not None:

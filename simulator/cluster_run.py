@@ -121,9 +121,13 @@ async def start_all(world: World) -> None:
 def possible_loss(
     world: World, watch: ClusterWatch, topic: str, index: int, leader_epoch: int
 ) -> None:
-    """Acknowledged records may be missing from that leader epoch on, as a broker has logged or the
-    store shows: only where no flush promises the contrary."""
+    """Acknowledged records may be missing from that leader epoch on, as the store shows: only where
+    no flush promises the contrary, and whoever elected has said so before (rule 4)."""
     if watch.has_lost((topic, index), leader_epoch):
+        return
+    if (topic, index, leader_epoch) not in world.losses_told:
+        words = f"{topic}-{index} may have lost records in epoch {leader_epoch}: nobody told before"
+        world.loop.fail(InvariantError(words))
         return
     promise = world.ledger.promises.get((topic, index))
     is_flushed = world.plan.options.flush_messages == 1 if promise is None else promise.is_flushed

@@ -7,11 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kbroker.cluster.metadata_store import (
-    MetadataStoreError,
-    OutcomeUnknownError,
-    StoreUnavailableError,
-)
+from kbroker.cluster.metadata_store import OutcomeUnknownError, StoreUnavailableError
 from simulator.invariant_error import InvariantError
 from simulator.loop import CURRENT
 
@@ -19,6 +15,8 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 LOGGERS = ("kbroker", "log", "coordinator")
+AWAY = (ConnectionError, TimeoutError)
+"""Somebody is not reached: no error of a disk."""
 
 LINES = (
     ("cut a torn tail", "torn tail cut"),
@@ -58,7 +56,7 @@ class _Reader(logging.Handler):
             world.situations.saw("stopped uncleanly")
         if "may lack acknowledged records" in text:
             place = vars(record)
-            world.on_possible_loss(place["topic"], place["partition"], place["leader_epoch"])
+            world.losses_told.add((place["topic"], place["partition"], place["leader_epoch"]))
         if record.levelno >= logging.WARNING:
             world.counts["log lines"] += 1
             world.note(f"said: {record.getMessage()[:300]}")
@@ -70,9 +68,11 @@ class _Reader(logging.Handler):
 
 
 def _was_injected(world: World, error: BaseException) -> bool:
-    """Whether it may be said of this that a fault made it happen."""
-    if world.is_cluster and isinstance(error, MetadataStoreError | OSError):
-        return True
+    """Whether it may be said of this that a fault made it happen. In a cluster no loss of a
+    connection or of the metadata store explains one: whoever meets these says so in a line."""
+    if world.is_cluster:
+        errors = sum(each.disk.injected_errors for each in world.machines.values())
+        return isinstance(error, OSError) and not isinstance(error, AWAY) and errors > 0
     if isinstance(error, StoreUnavailableError | OutcomeUnknownError):
         counts = world.situations.counts
         return counts["metadata refused"] + counts["metadata unknown"] > 0

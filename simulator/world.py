@@ -54,9 +54,11 @@ class World:
     """All of them, by broker id."""
     store: SharedStore | None = None
     """Of a cluster; a broker that is alone has its own."""
+    losses_told: set[tuple[str, int, int]] = field(default_factory=set)
+    """(topic, partition, leader epoch): a broker has logged that from there on acknowledged records
+    may be missing. That comes before it can be so."""
     on_possible_loss: Callable[[str, int, int], None] = lambda topic, index, leader_epoch: None
-    """A broker has logged that acknowledged records of this partition may be missing from that
-    leader epoch on."""
+    """The store shows that it is so."""
 
     def __post_init__(self) -> None:
         if self.store is None:

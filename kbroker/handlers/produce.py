@@ -235,13 +235,7 @@ def _append_all(
                 continue
             if awaited:
                 awaited.stored(place, header)
-            answer = PartitionProduceResponse(
-                index=data.index,
-                error_code=0,
-                base_offset=result.base_offset,
-                log_append_time_ms=result.log_append_time_ms,
-                log_start_offset=result.log_start_offset,
-            )
+            answer = _appended(data.index, result)
             answers.append(answer)
             if acks and not partition.is_acknowledged(result.last_offset, acks):
                 if pending is None:
@@ -318,6 +312,16 @@ def _set_error(answer: PartitionProduceResponse, code: ErrorCode) -> None:
 def _any_failed(response: ProduceResponse) -> bool:
     return any(
         answer.error_code for topic in response.responses for answer in topic.partition_responses
+    )
+
+
+def _appended(index: int, result: AppendResult) -> PartitionProduceResponse:
+    return PartitionProduceResponse(
+        index=index,
+        error_code=0,
+        base_offset=result.base_offset,
+        log_append_time_ms=result.log_append_time_ms,
+        log_start_offset=result.log_start_offset,
     )
 
 

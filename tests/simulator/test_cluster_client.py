@@ -1,5 +1,7 @@
 """A client of a cluster: it finds leaders and coordinators, and goes where they are."""
 
+import asyncio
+
 import pytest
 
 from simulator.client import ConnectionGoneError
@@ -16,6 +18,7 @@ from simulator.workload.requests import (
     produce_request,
 )
 from tests.simulator.world_harness import TOPIC, Stage, play
+from wire.errors import ErrorCode
 from wire.messages.fetch import FetchResponse
 from wire.messages.offset_commit import OffsetCommitResponse
 from wire.messages.produce import ProduceResponse
@@ -79,5 +82,25 @@ def test_a_broker_that_is_down_is_left_alone_for_a_while_and_then_found_again() 
         await stage.wait(AWAY_S)
         await client.open()
         assert client.generation > before
+
+    play(scene)
+
+
+def test_an_answer_is_looked_at_before_anybody_has_it() -> None:
+    """Not even who asks for one that is there already, and so never waits, is told first."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.create_topic()
+        client = client_of(stage)
+        await client.open()
+        request = fetch_request({(TOPIC, 0): 0})
+        answer: asyncio.Future[FetchResponse] = asyncio.get_running_loop().create_future()
+        heard = client._heard(answer, request)
+        raw = await client.send(request, FETCH_VERSION, FetchResponse)
+        raw.responses[0].partitions[0].error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        answer.set_result(raw)
+        assert not heard.done()
+        assert (await heard).responses[0].partitions[0].error_code == NO_LEADER
+        client.close()
 
     play(scene)

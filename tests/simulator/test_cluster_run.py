@@ -4,7 +4,9 @@ import random
 
 import pytest
 
-from simulator.cluster_run import cluster_settings, make_cluster
+from simulator.cluster_invariants import ClusterWatch
+from simulator.cluster_run import cluster_settings, make_cluster, possible_loss
+from simulator.invariant_error import InvariantError
 from simulator.loop import SimulatedLoop
 from simulator.network import Network
 from simulator.plan import Plan
@@ -37,3 +39,21 @@ def test_a_run_of_a_cluster_passes_and_is_the_same_again(seed: int) -> None:
     assert report.counts["read at the end"] > 0
     if seed == 0:
         assert run(plan).digest == report.digest
+
+
+def test_a_loss_that_nobody_has_told_before_fails_the_run() -> None:
+    plan = Plan.draw(1, (("flush_messages", "1000"),), is_cluster=True)
+    loop = SimulatedLoop(random.Random(1))
+    try:
+        network = Network(loop, random.Random(2), lambda *each: None)
+        world = make_cluster(plan, loop, network, {})
+        watch = ClusterWatch(world)
+        world.losses_told.add(("t", 0, 7))
+        possible_loss(world, watch, "t", 0, 7)
+        assert world.situations.counts["possible loss logged"] == 1
+        loop.raise_failure()
+        possible_loss(world, watch, "t", 0, 8)
+        with pytest.raises(InvariantError, match="nobody told before"):
+            loop.raise_failure()
+    finally:
+        loop.close()
