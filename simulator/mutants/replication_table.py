@@ -211,7 +211,8 @@ REPLICATION_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "older-record-adopted",
         "A broker adopts a partition record that is older than its own.",
-        scenario="tests/kbroker/replication/test_partition.py::test_an_older_record_is_no_news",
+        seeds=60,
+        is_cluster=True,
         rule=Rule.NEWER_RECORD_ONLY,
     ),
     Mutant(
@@ -278,5 +279,56 @@ REPLICATION_MUTANTS: tuple[Mutant, ...] = (
         "moved-partition-comes-back",
         "A broker keeps what was given to others while it was away.",
         scenario="tests/kbroker/test_cluster_administration.py::test_a_broker_that_was_away_deletes_what_it_was_relieved_of",
+    ),
+    Mutant(
+        "former-life-of-a-follower-fetches",
+        "What a former life of a broker fetches counts for the one that runs.",
+        scenario="tests/kbroker/replication/test_replica_reading.py::test_a_former_life_of_a_broker_commits_nothing",
+    ),
+    Mutant(
+        "wiped-disk-leads-last",
+        "A broker that came back without its log is still the last known leader.",
+        scenario="tests/kbroker/cluster/test_elections.py::test_who_lost_its_log_is_not_elected_even_where_it_led_last",
+    ),
+    Mutant(
+        "new-disk-counts-as-whole",
+        "A broker whose directory is gone does not tell that it may have lost records.",
+        scenario="tests/kbroker/replication/test_replica_manager.py::test_a_new_disk_makes_every_partition_of_this_broker_lossy_until_that_is_told",
+    ),
+    Mutant(
+        "possible-loss-untold",
+        "An election with a possible loss is not logged.",
+        scenario="tests/kbroker/cluster/test_partition_changes.py::test_a_possible_loss_is_told_before_it_can_happen",
+        rule=Rule.LAST_KNOWN_LEADER_LAST,
+    ),
+    Mutant(
+        "end-told-before-it-is-known",
+        "A new leader tells the end of its log before it knows what was committed (KIP-207).",
+        scenario="tests/kbroker/handlers/test_administration.py::test_a_new_leader_tells_the_end_once_it_knows_what_was_committed_before_it",
+    ),
+    Mutant(
+        "group-replayed-before-it-is-committed",
+        "A group is served from what its new leader alone may have.",
+        scenario="tests/kbroker/test_group_replay.py::test_nothing_is_replayed_that_is_not_committed_yet",
+    ),
+    Mutant(
+        "epochs-written-after-the-recovery-points",
+        "The leader epochs are written behind the recovery points (KAFKA-16541).",
+        scenario="tests/log/test_checkpoint_writer.py::test_only_what_changed_is_written_and_epochs_come_first",
+    ),
+    Mutant(
+        "image-goes-back-in-time",
+        "An old event of the metadata is taken for news.",
+        scenario="tests/kbroker/cluster/test_metadata_image.py::test_an_old_or_repeated_event_takes_nobody_back_in_time",
+    ),
+    Mutant(
+        "restored-store-believed",
+        "A metadata store that was restored from a backup is believed.",
+        scenario="tests/kbroker/cluster/test_store_history.py::test_a_store_that_went_back_is_refused_until_that_is_accepted",
+    ),
+    Mutant(
+        "deletion-forgets-who-was-away",
+        "A deletion is forgotten although a broker that was away may have the files.",
+        scenario="tests/kbroker/test_cluster_administration.py::test_a_deletion_waits_for_who_was_away_when_it_was_relieved_of_the_topic",
     ),
 )
