@@ -236,7 +236,7 @@ class ConfigAdmin:
             reason = why_ignored(each.name) or why_not_yet(each.name)
             if each.value is not None and reason is not None:
                 logger.warning("%s was set and has no effect: %s", each.name, reason)
-        if running.now.min_insync_replicas != min_isr:
+        if every_broker and running.now.min_insync_replicas != min_isr:
             await self._metadata.wait_until(
                 await self._controller.spread_min_isr(self._metadata.image)
             )

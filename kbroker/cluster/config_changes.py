@@ -15,11 +15,15 @@ from kbroker.cluster.topic_changes import ConfigChange, change_topic_configs
 from wire.errors import ErrorCode, KafkaError
 
 
-async def change_configs(term: ControllerTerm, key: str, change: ConfigChange) -> int:
+async def change_configs(
+    term: ControllerTerm, key: str, change: ConfigChange, *, is_own: bool = False
+) -> int:
     """Change the ConfigRecord under `key` by compare-and-swap; returns the revision to wait for.
 
-    A record that holds nothing is no record. KafkaError: whatever `change` raises.
+    A record that holds nothing is no record. `is_own`: it is this broker's, which needs no office
+    to change it. KafkaError: whatever `change` raises.
     """
+    transact = term.store.transact if is_own else term.transact
     for _ in range(MAX_ATTEMPTS):
         kv = await term.store.get(key)
         revision = 0 if kv is None else kv.mod_revision
@@ -30,7 +34,7 @@ async def change_configs(term: ControllerTerm, key: str, change: ConfigChange) -
         operation: Operation = Delete(key)
         if changed:
             operation = Put(key, encode_config(ConfigRecord(changed)))
-        result = await term.transact([modified_at(key, revision)], [operation])
+        result = await transact([modified_at(key, revision)], [operation])
         if result.succeeded:
             return result.revision
     raise KafkaError(ErrorCode.REQUEST_TIMED_OUT, "these configs change too fast")

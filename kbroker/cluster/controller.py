@@ -307,8 +307,10 @@ class Controller:
         return await change_topic_configs(self._term, topic_id, change, self.defaults.min_isr_of)
 
     async def change_configs(self, key: str, change: ConfigChange) -> int:
-        """The same for what is set on a broker, group or subscription, under its key."""
-        return await change_configs(self._term, key, change)
+        """The same for what is set on a broker, group or subscription, under its key. What is set
+        on this broker it may change itself, whoever is the controller."""
+        is_own = key == self.keys.broker_config(self.node_id)
+        return await change_configs(self._term, key, change, is_own=is_own)
 
     async def spread_min_isr(self, image: MetadataImage) -> int:
         """After `defaults` changed; returns the revision to wait for."""

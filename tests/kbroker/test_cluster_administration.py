@@ -11,6 +11,7 @@ import pytest
 
 from kbroker.cluster.memory_store import MemoryStore
 from kbroker.cluster.metadata_records import PartitionRecord
+from kbroker.config_admin import ResourceType
 from tests.kbroker.broker_harness import Running, World, run, running
 from tests.kbroker.handlers.admin_requests import (
     alter_partition_reassignments,
@@ -24,6 +25,11 @@ from tests.kbroker.handlers.requests import Target, delete_topics, error_codes, 
 from tests.kbroker.test_clustering import Cluster, append, read
 from wire.errors import ErrorCode
 from wire.messages.describe_cluster import DescribeClusterRequest
+from wire.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
 from wire.schema import Request
 
 CLUSTER = {"kbroker_metadata": "etcd://127.0.0.1:1"}
@@ -127,6 +133,29 @@ def with_machines(
             await scenario(cluster)
 
     run(whole)
+
+
+# Settings
+
+
+def settings_of(broker: str, value: str) -> IncrementalAlterConfigsRequest:
+    config = AlterableConfig(name="log.cleaner.threads", config_operation=0, value=value)
+    resource = AlterConfigsResource(
+        resource_type=ResourceType.BROKER, resource_name=broker, configs=[config]
+    )
+    return IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+
+
+def test_every_broker_stores_its_own_settings_whoever_is_the_controller() -> None:
+    async def scenario(machines: Machines) -> None:
+        for node_id in (1, 2):
+            answer = await machines.ask(node_id, settings_of(str(node_id), "2"), 1)
+            assert (answer.responses[0].error_code, answer.responses[0].error_message) == (0, None)
+            assert machines[node_id].broker.running_config.this_broker == {
+                "log.cleaner.threads": "2"
+            }
+
+    with_machines(scenario, 1, 2)
 
 
 # Reassignments

@@ -103,6 +103,12 @@ def test_what_the_change_refuses_is_not_written_and_only_the_controller_writes()
             await other.change_configs(KEYS.client_metrics("m"), lambda _: {"a": "1"})
         assert refusal.value.code == ErrorCode.NOT_CONTROLLER
         assert await store.get(KEYS.client_metrics("m")) is None
+        # What is set on a broker it changes itself.
+        assert await other.change_configs(KEYS.broker_config(2), lambda _: {"a": "1"})
+        for key in (KEYS.broker_config(1), KEYS.broker_config(None)):
+            with pytest.raises(KafkaError) as refusal:
+                await other.change_configs(key, lambda _: {"a": "1"})
+            assert refusal.value.code == ErrorCode.NOT_CONTROLLER
 
     run(scenario)
 
