@@ -41,7 +41,8 @@ def follow_changes(
 ) -> None:
     """From now on each change reaches every log that follows the broker, and new topics.
 
-    `image` is the one that is kept current.
+    `image` is the one that is kept current. What it has told since it was first asked holds, too:
+    a broker that joins others may wait for long.
     """
 
     def changed(before: BrokerConfig, now: BrokerConfig) -> None:
@@ -50,3 +51,4 @@ def follow_changes(
             replicas.update_configs(topic)
 
     running_config.on_change(changed)
+    take_stored_configs(running_config, image)

@@ -255,6 +255,7 @@ class ReplicaManager:
     def _add_partition(self, topic: TopicImage, index: int, record: PartitionRecord) -> None:
         log = self._directory.logs.get((topic.name, index))
         if log is not None:
+            log.update_config(self._config_of(topic))  # it may have changed since it was opened
             self._serve(topic, index, record, log)
         else:
             self._making.want((topic.name, index), topic.topic_id)

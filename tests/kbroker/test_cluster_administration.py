@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,8 +10,15 @@ from typing import Any
 
 import pytest
 
+from kbroker.cluster.keys import Keys
 from kbroker.cluster.memory_store import MemoryStore
-from kbroker.cluster.metadata_records import PartitionRecord
+from kbroker.cluster.metadata_records import (
+    BrokerRegistration,
+    PartitionRecord,
+    encode_registration,
+)
+from kbroker.cluster.metadata_store import Delete, Put
+from kbroker.config.metadata_keys import DEFAULT_CLUSTER
 from kbroker.config_admin import ResourceType
 from tests.kbroker.broker_harness import Running, World, run, running
 from tests.kbroker.handlers.admin_requests import (
@@ -156,6 +164,25 @@ def test_every_broker_stores_its_own_settings_whoever_is_the_controller() -> Non
             }
 
     with_machines(scenario, 1, 2)
+
+
+def test_settings_that_change_while_a_broker_waits_to_join_reach_it_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(machines: Machines) -> None:
+        store, key = machines.store, Keys(DEFAULT_CLUSTER).broker(2)
+        former = BrokerRegistration(broker_id=2, incarnation=b"i" * 16)
+        lease = await store.lease_grant(60_000)
+        await store.transact([], [Put(key, encode_registration(former), lease)])
+        joining = asyncio.create_task(machines.start(2))
+        await machines[1].until(lambda: "waiting to join the cluster" in caplog.text)
+        answer = await machines.ask(1, settings_of("", "2"), 1)
+        assert answer.responses[0].error_code == 0
+        await store.transact([], [Delete(key)])
+        await joining
+        assert machines[2].broker.running_config.every_broker == {"log.cleaner.threads": "2"}
+
+    with_machines(scenario, 1)
 
 
 # Reassignments

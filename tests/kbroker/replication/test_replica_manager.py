@@ -364,6 +364,14 @@ def test_a_topic_deleted_since_its_logs_were_opened_does_not_come_back(is_made_a
     assert len(again.directory.deleted_directories) == 1
 
 
+def test_settings_that_changed_since_its_logs_were_opened_hold_for_a_topic() -> None:
+    home = Home(image=image_of(topic()))
+    home.replicas.close(clean=True)
+    again = Home(disk=home.disk, image=home.image, serves=False)
+    again.replicas.start(image_of(topic(flush="7")))
+    assert again.replicas.partition("t", 0).log.config.flush_messages == 7
+
+
 def test_checkpoints_are_written_and_used() -> None:
     async def scenario() -> None:
         home = Home(image=image_of(topic(flush=str(2**40))))
