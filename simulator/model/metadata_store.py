@@ -11,7 +11,8 @@ from simulator.model.steps import Label, Step
 
 
 def apply_proposal(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
-    """A proposal of the broker arrives and its comparisons hold. Argument: who joined or left.
+    """A proposal of the broker arrives and its comparisons hold. Argument: who joined or left,
+    if anybody did.
 
     Its leader learns of it by the answer, or as all others do: by adopting what is stored.
     """
@@ -87,7 +88,7 @@ def is_from(state: State, proposal: Proposal) -> bool:
 
 
 def changed_member(proposal: Proposal, isr: int) -> int:
-    """The broker that joins, or else the one that leaves."""
+    """The broker that joins, or else the one that leaves; NO_ARGUMENT, as -1: nobody does."""
     if proposal.joining != NOBODY:
         return proposal.joining
     return (isr & ~proposal.isr).bit_length() - 1

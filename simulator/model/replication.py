@@ -14,6 +14,7 @@ from simulator.model.state import (
     Log,
     Proposal,
     Record,
+    Replicas,
     State,
     leads,
     maximal_isr,
@@ -100,7 +101,9 @@ def advance_high_watermark(state: State, broker_id: int, rules: Rules) -> Iterat
 def propose_isr(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
     """A leader asks for one member less, or for one more that has caught up. Argument: which.
 
-    That a member is slow is a matter of time, which the model lacks: any may be taken out.
+    That a member is slow is a matter of time, which the model lacks: any may be taken out. While
+    somebody else may be a member by a proposal of unknown outcome, the leader can ask for the ISR
+    that it has: a later partition epoch settles the others. Argument then: the leader itself.
     """
     leader = state.brokers[broker_id]
     if not state.budget.proposals or not leads(leader, broker_id):
@@ -108,28 +111,37 @@ def propose_isr(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:
     for other, follower in enumerate(leader.followers):
         bit = 1 << other
         if other == broker_id:
+            if maximal_isr(leader) & ~(leader.partition.isr | bit):
+                yield proposed(state, broker_id, Label("propose_isr", broker_id, other), 0)
             continue
         shrinks = bool(leader.partition.isr & bit)
         if not shrinks and not has_caught_up(leader, follower, rules):
             continue
-        isr = leader.partition.isr ^ bit
-        proposal = Proposal(
-            leader=broker_id,
-            broker_epoch=leader.broker_epoch,
-            leader_epoch=leader.partition.leader_epoch,
-            partition_epoch=leader.partition.partition_epoch,
-            isr=isr,
-            joining=NOBODY if shrinks else other,
-            joining_epoch=0 if shrinks else follower.broker_epoch,
-        )
-        waiting = leader._replace(unresolved=(*leader.unresolved, isr))
-        yield (
-            Label("propose_isr", broker_id, other),
-            with_broker(state, broker_id, waiting)._replace(
-                proposals=(*state.proposals, proposal),
-                budget=state.budget._replace(proposals=state.budget.proposals - 1),
-            ),
-        )
+        label = Label("propose_isr", broker_id, other)
+        joining = NOBODY if shrinks else other
+        yield proposed(state, broker_id, label, bit, joining)
+
+
+def proposed(
+    state: State, broker_id: int, label: Label, changes: Replicas, joining: int = NOBODY
+) -> Step:
+    """The leader asks for its ISR with these members changed."""
+    leader = state.brokers[broker_id]
+    isr = leader.partition.isr ^ changes
+    proposal = Proposal(
+        leader=broker_id,
+        broker_epoch=leader.broker_epoch,
+        leader_epoch=leader.partition.leader_epoch,
+        partition_epoch=leader.partition.partition_epoch,
+        isr=isr,
+        joining=joining,
+        joining_epoch=0 if joining == NOBODY else leader.followers[joining].broker_epoch,
+    )
+    waiting = leader._replace(unresolved=(*leader.unresolved, isr))
+    return label, with_broker(state, broker_id, waiting)._replace(
+        proposals=(*state.proposals, proposal),
+        budget=state.budget._replace(proposals=state.budget.proposals - 1),
+    )
 
 
 def forget_proposals(state: State, broker_id: int, rules: Rules) -> Iterator[Step]:

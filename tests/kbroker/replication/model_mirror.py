@@ -276,10 +276,7 @@ class Mirror:
             self.advance()
             return
         changed = set(proposal.record.isr) ^ set(proposal.seen.isr)
-        if not changed:
-            partition.in_sync.unknown(proposal)  # it is lost: the model has no such proposal
-            return
-        (member,) = changed
+        (member,) = changed or {broker}
         budget = self.state.budget
         self.state = self.state._replace(budget=budget._replace(proposals=1))
         label = Label("propose_isr", broker, member)

@@ -1,7 +1,7 @@
 """Proposals that are applied, refused, lost, and what the leader then knows."""
 
 from simulator.model.rules import ALL_RULES, Rule
-from simulator.model.state import members
+from simulator.model.state import maximal_isr, members
 
 OUT = "propose_isr 0 2; apply_proposal 0 2; adopt_partition 0; fetch 2; propose_isr 0 2;"
 
@@ -52,3 +52,19 @@ def test_a_refusal_of_what_is_no_longer_waited_for_changes_nothing(after) -> Non
     late = after("propose_isr 0 2; move_leadership 1; adopt_partition 0; refuse_proposal 0")
     assert late.proposals == ()
     assert late.brokers[0].unresolved == ()
+
+
+def test_the_same_isr_in_a_later_epoch_settles_what_is_unknown(after, possible) -> None:
+    """What is late cannot be applied after it, and until then its member counts."""
+    shrunk = after(OUT.split("fetch")[0])
+    assert "propose_isr 0 0" not in possible(shrunk, "propose_isr")
+    joining = after("fetch 2; propose_isr 0 2", state=shrunk)
+    asked = after("propose_isr 0 0", state=joining)
+    assert members(maximal_isr(asked.brokers[0])) == (0, 1, 2)
+    settled = after("apply_proposal 0", state=asked)
+    assert members(settled.partition.isr) == (0, 1)
+    assert settled.partition.partition_epoch == shrunk.partition.partition_epoch + 1
+    assert not possible(settled, "apply")
+    known = after("adopt_partition 0", state=settled)
+    assert members(maximal_isr(known.brokers[0])) == (0, 1)
+    assert possible(after("refuse_proposal 0", state=known), "apply") == []
