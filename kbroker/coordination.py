@@ -12,7 +12,6 @@ where an append fails, the shard is dropped and made anew from its partition. Co
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from random import Random
@@ -26,7 +25,7 @@ from kbroker.config.broker_config import BrokerConfig
 from kbroker.coordinator_errors import as_coordinator_error, as_read_error
 from kbroker.dependencies import WallClock
 from kbroker.gathering import gather
-from kbroker.group_replay import replay
+from kbroker.group_replay import committed, replay
 from kbroker.group_tickets import CommitWait, Teller, Tickets, teller
 from kbroker.hosted_shard import HostedShard
 from kbroker.java_hash import java_hash
@@ -44,6 +43,9 @@ A = TypeVar("A", bound=Response)
 
 TOMBSTONES_TOGETHER = 1000
 """What is forgotten of deleted topics and idle groups is written in batches of so many records."""
+
+LOAD_PATIENCE_S = 5.0
+"""How long who looks for a coordinator waits for groups to be loaded; then they ask again."""
 
 GROUPS_TOGETHER = 20
 """Groups looked at for expired offsets before others have the loop."""
@@ -77,15 +79,17 @@ class GroupCoordinator:
         self._spawn = spawn
         self._shards: dict[int, HostedShard] = {}
         self._loading: dict[int, None] = {}
+        self._replaying = asyncio.Lock()
         self._tickets = Tickets()
 
     # Which partitions are served.
 
     async def ensure_topic(self) -> None:
-        """Create `__consumer_offsets` where it does not exist, and load what this broker leads."""
+        """Create `__consumer_offsets` where it does not exist, and load what this broker leads, as
+        far as that is soon done. KafkaError."""
         if self._topics.partition_count(GROUP_TOPIC) == 0:
             await self._topics.create_internal(GROUP_TOPIC)
-        await self.load()
+        await self.start(wait_s=LOAD_PATIENCE_S)
 
     @property
     def is_loaded(self) -> bool:
@@ -125,30 +129,38 @@ class GroupCoordinator:
         self._shards.clear()
 
     async def load(self) -> None:
-        """Replay every partition of `__consumer_offsets` that this broker leads, once."""
+        """Replay every partition of `__consumer_offsets` that this broker leads, once: one after
+        the other, but none waits for another one's replicas. KafkaError, OSError where one cannot
+        be read; the others are loaded then."""
         await self._topics.made(GROUP_TOPIC)
-        for index in self._topics.led_here(GROUP_TOPIC):
-            if index in self._shards or index in self._loading:
-                continue
-            self._loading[index] = None
-            try:
-                await self._load_one(index)
-            finally:
-                del self._loading[index]
+        led = self._topics.led_here(GROUP_TOPIC)
+        unloaded = [each for each in led if each not in {*self._shards, *self._loading}]
+        self._loading.update(dict.fromkeys(unloaded))
+        results = await asyncio.gather(*map(self._load_one, unloaded), return_exceptions=True)
+        for error in filter(None, results):
+            raise error
 
     async def _load_one(self, index: int) -> None:
+        try:
+            await self._load_in_one_epoch(index)
+        finally:
+            del self._loading[index]
+
+    async def _load_in_one_epoch(self, index: int) -> None:
         """Replay it as it is in one leader epoch: what others have appended in between two of ours
         would be missing from what was read before. A broker that has lost its membership leads
         nothing, whatever its metadata say."""
         partition = self._replicas.partition(GROUP_TOPIC, index)
         while self._topics.is_led_here(GROUP_TOPIC, index) and partition.is_leader:
-            leader_epoch = partition.leader_epoch
-            shard = GroupShard(self._settings(), self._new_id)
-            await replay(shard, partition)
-            if partition.is_stopped:
-                return  # deleted meanwhile: offsets of a topic that is gone
-            with contextlib.suppress(KafkaError):  # led in another epoch now, or elsewhere
-                partition.check_leader(leader_epoch)
+            await committed(partition)
+            async with self._replaying:
+                if not partition.is_high_watermark_known:
+                    await asyncio.sleep(0)
+                    continue  # led anew meanwhile
+                leader_epoch = partition.leader_epoch
+                shard = GroupShard(self._settings(), self._new_id)
+                await replay(shard, partition)
+            if partition.is_leader and partition.leader_epoch == leader_epoch:
                 self._loaded(shard, partition)
                 return
             await asyncio.sleep(0)

@@ -33,7 +33,7 @@ async def replay(shard: GroupShard, partition: Partition) -> None:
     Not before all of that is committed (rule 8): what only this leader has may be gone with it,
     after somebody was told of it.
     """
-    await _committed(partition)
+    await committed(partition)
     log = partition.log
     offset, end_offset = log.log_start_offset, log.log_end_offset
     while offset < end_offset:
@@ -56,7 +56,7 @@ async def replay(shard: GroupShard, partition: Partition) -> None:
         await asyncio.sleep(0)
 
 
-async def _committed(partition: Partition) -> None:
+async def committed(partition: Partition) -> None:
     """Wait until everything that was there before this leader's epoch is committed, or another
     epoch begins."""
     leader_epoch = partition.leader_epoch

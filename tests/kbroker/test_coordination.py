@@ -291,6 +291,56 @@ def test_while_partitions_are_loaded_no_group_is_sent_elsewhere_and_none_is_list
     with_broker(scenario)
 
 
+def test_no_group_waits_for_the_replicas_of_another_ones_partition() -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        groups = await one_group_in_each_partition(broker, client)
+        coordinator = broker.broker.services.group_coordinator
+        behind = broker.broker.replicas.partition(GROUP_TOPIC, coordinator.partition_of(groups[0]))
+        for partition in broker.broker.replicas:
+            if partition.topic == GROUP_TOPIC:
+                led_in_the_next_epoch(partition)
+        behind.epoch_start_offset = behind.high_watermark + 1  # its followers are to be heard yet
+        coordinator.leadership_changed()
+        await broker.until(
+            lambda: (
+                not any(
+                    code_of(lambda name=name: coordinator.read(name, str)) for name in groups[1:]
+                )
+            )
+        )
+        loading = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        assert code_of(lambda: coordinator.read(groups[0], str)) == loading
+        await client.ask(find_coordinator(Target("", b""), 4), 4)
+        led_in_the_next_epoch(behind)
+        await broker.until(lambda: coordinator.is_loaded)
+
+    with_broker(scenario, offsets_topic_num_partitions="3")
+
+
+def test_a_partition_that_cannot_be_read_keeps_no_others_from_being_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(broker: Running, client: Client) -> None:
+        groups = await one_group_in_each_partition(broker, client)
+        coordinator = broker.broker.services.group_coordinator
+        damaged = broker.broker.replicas.partition(GROUP_TOPIC, coordinator.partition_of(groups[0]))
+
+        def refuse(*arguments: object, **options: object) -> None:
+            raise KafkaError(ErrorCode.CORRUPT_MESSAGE)
+
+        monkeypatch.setattr(damaged.log, "read", refuse)
+        led_anew(broker)
+        codes = [0] * len(groups)
+
+        def looked_at() -> list[int]:
+            codes[:] = [code_of(lambda name=name: coordinator.read(name, str)) for name in groups]
+            return codes
+
+        await broker.until(lambda: looked_at() == [ErrorCode.NOT_COORDINATOR, 0, 0])
+
+    with_broker(scenario, offsets_topic_num_partitions="3")
+
+
 def test_a_partition_that_is_gone_when_it_is_loaded_is_not_served() -> None:
     async def scenario(broker: Running, client: Client) -> None:
         (group,) = await one_group_in_each_partition(broker, client, count=1)
