@@ -118,7 +118,9 @@ def be_a_member(scene: Scene, name: str, is_to_leave: Callable[[], bool]) -> Non
     with closing(member.consumer):
         while not is_to_leave():
             member.poll()
+        scene.note(f"{name} commits and leaves")  # where it does not come to an end: in which
         member.commit()
+        scene.note(f"{name} closes")
 
 
 class _Member:
