@@ -52,6 +52,9 @@ WAIT_TIMEOUTS = 10
 """How long a call waits for its turn, in timeouts: that of thousands at once may take seconds."""
 ATTEMPTS_WITHIN_TIMEOUTS = 2
 """No attempt begins later than that many timeouts after the first."""
+GIVEN_UP_TIMEOUTS = 0.25
+"""A caller that gives up after so many has met a silent member: who keeps a lease alive cannot wait
+for a whole one, and would come back to the same member until the lease has ended."""
 PAUSE_TIMEOUTS = 0.05
 """Between rounds in which no member did anything: elections take a second or two."""
 MAX_LINE_BYTES = 512 << 20
@@ -167,9 +170,13 @@ class Gateway:
         tried = 0
         has_new_token = False
         while True:
-            endpoint = self.endpoint
+            endpoint, began = self.endpoint, loop.time()
             try:
                 answer = await self._attempt(endpoint, path, body)
+            except asyncio.CancelledError:
+                if loop.time() - began > GIVEN_UP_TIMEOUTS * self.options.timeout_s:
+                    self.leave(endpoint, _silent(endpoint).detail)
+                raise
             except EtcdError as answered:
                 if answered.refusal is Refusal.TOKEN and self.options.user and not has_new_token:
                     self.forget_token()

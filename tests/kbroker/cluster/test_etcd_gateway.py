@@ -372,6 +372,21 @@ def test_a_callers_end_does_not_leave_its_answer_to_the_next() -> None:
     run(scenario)
 
 
+def test_a_member_on_whose_silence_a_caller_gave_up_is_not_asked_next() -> None:
+    async def scenario() -> None:
+        members = [FakeEtcd(), FakeEtcd()]
+        async with fake_cluster(members) as gateway:
+            await read(gateway)
+            members[0].mishap = lambda path, request: Silence()
+            hurry(gateway, 4 * SHORT_S)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2 * SHORT_S):
+                    await read(gateway)
+            assert gateway.endpoint == members[1].endpoint
+
+    run(scenario)
+
+
 def test_a_close_ends_calls_under_way() -> None:
     async def scenario() -> None:
         member = FakeEtcd(mishap=lambda path, request: Silence())
