@@ -200,7 +200,9 @@ class Membership:
                         return True
                     await self._next_image()
         except (MetadataStoreError, TimeoutError) as error:
-            logger.warning("broker %d leaves without being drained: %s", self._node_id, error)
+            logger.warning(
+                "broker %d leaves without being drained: %s", self._node_id, _reason(error)
+            )
             return False
         return False
 
@@ -213,7 +215,9 @@ class Membership:
             async with asyncio.timeout(self._ttl_s):
                 await self._store.lease_revoke(self.lease)
         except (MetadataStoreError, TimeoutError) as error:
-            logger.warning("the lease of broker %d ends by itself: %s", self._node_id, error)
+            logger.warning(
+                "the lease of broker %d ends by itself: %s", self._node_id, _reason(error)
+            )
         self.lease = 0
 
     # Joining
@@ -363,7 +367,7 @@ class Membership:
             self._was_silent = True
             if self.state is MembershipState.SUSPECT and not self._was_suspect:
                 self._was_suspect = True
-                logger.warning("the lease cannot be kept alive: %s", error or "no answer")
+                logger.warning("the lease cannot be kept alive: %s", _reason(error))
             return
         if self.broker_epoch != broker_epoch:
             return  # lost meanwhile
@@ -423,6 +427,11 @@ class Membership:
             for topic in image.topics.values()
             for record in topic.partitions.values()
         )
+
+
+def _reason(error: MetadataStoreError | TimeoutError) -> str:
+    """A timeout has no words of its own."""
+    return error.detail if isinstance(error, MetadataStoreError) else "it took too long"
 
 
 def _duplicate(node_id: int, holder: KeyValue) -> KafkaError:

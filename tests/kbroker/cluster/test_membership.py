@@ -93,6 +93,21 @@ def test_a_store_out_of_reach_is_no_loss_until_it_answers() -> None:
     run(scenario)
 
 
+def test_a_store_that_does_not_answer_is_told_in_words(caplog: pytest.LogCaptureFixture) -> None:
+    async def silence(lease: int) -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    async def scenario(cluster: Cluster) -> None:
+        nodes = await cluster.start(0, 1)
+        nodes[1].client.lease_keep_alive = silence  # type: ignore[attr-defined]
+        await pass_time(TTL_MS / 1000 * 0.9)
+        assert nodes[1].membership.state is MembershipState.SUSPECT
+        assert "the lease cannot be kept alive: it took too long" in caplog.messages
+
+    run(scenario)
+
+
 def test_a_store_that_is_another_one_when_it_is_there_again_ends_the_membership() -> None:
     """The lease is in the backup, too, and is kept alive."""
 
@@ -397,13 +412,14 @@ def test_a_disk_that_takes_no_lease_file_is_no_reason_to_stay_away() -> None:
     run(scenario)
 
 
-def test_who_cannot_be_drained_in_time_is_told_so() -> None:
+def test_who_cannot_be_drained_in_time_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(cluster: Cluster) -> None:
         nodes = await cluster.start(0, 1)
         nodes[0].client.is_cut = True  # the controller
         before = asyncio.get_running_loop().time()
         assert not await nodes[1].membership.drain(3)
         assert 3 <= asyncio.get_running_loop().time() - before < 3.1
+        assert "broker 1 leaves without being drained: it took too long" in caplog.messages
         nodes[1].client.is_cut = True
         assert not await nodes[1].membership.drain(3)
 
