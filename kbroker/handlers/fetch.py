@@ -181,13 +181,13 @@ def handle(
 def _reading(context: RequestContext, request: FetchRequest, sought: FetchContext) -> FetchReading:
     services = context.services
     state = request.replica_state
-    replica_id = state.replica_id if state is not None else request.replica_id
+    replica_id = _replica_id(request)
     limit_bytes = request.max_bytes
     replica = None
     if replica_id < 0:
         limit_bytes = min(limit_bytes, services.config.fetch_max_bytes)
         read = _consumer_reading(context, request)
-    elif context.connection.listener.name == services.internal_listener:
+    elif _is_among_brokers(context):
         replica = ReplicaReading(
             replica_id,
             -1 if state is None else state.replica_epoch,
@@ -207,6 +207,15 @@ def _reading(context: RequestContext, request: FetchRequest, sought: FetchContex
         storage_failed=services.storage_failed,
         replica=replica,
     )
+
+
+def _replica_id(request: FetchRequest) -> int:
+    state = request.replica_state
+    return state.replica_id if state is not None else request.replica_id
+
+
+def _is_among_brokers(context: RequestContext) -> bool:
+    return context.connection.listener.name == context.services.internal_listener
 
 
 def _consumer_reading(context: RequestContext, request: FetchRequest) -> PartitionReading:
@@ -278,6 +287,7 @@ def _begin(context: RequestContext, request: FetchRequest) -> FetchContext:
         forgotten=forgotten,
         uses_topic_ids=by_id,
         now_ms=context.services.clock.now_ms(),
+        is_follower=_replica_id(request) >= 0 and _is_among_brokers(context),
     )
 
 

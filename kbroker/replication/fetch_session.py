@@ -188,13 +188,18 @@ class FetchSessions:
         forgotten: list[PartitionKey],
         uses_topic_ids: bool,
         now_ms: int,
+        is_follower: bool = False,
     ) -> FetchContext:
-        """Resolve the session of one request. Errors are those of the whole response."""
+        """Resolve the session of one request. Errors are those of the whole response.
+
+        A follower asks for thousands of partitions many times a second: one that gets no session
+        for all the consumers that have theirs would tell and be told of all of them each time.
+        """
         if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             self._sessions.pop(session_id, None)
             if epoch == FINAL_EPOCH:
                 return FetchContext(asked)
-            session = self._create(uses_topic_ids=uses_topic_ids, now_ms=now_ms)
+            session = self._create(uses_topic_ids, now_ms=now_ms, is_follower=is_follower)
             if session is None:
                 return FetchContext(asked)
             session.update(asked, ())
@@ -215,10 +220,14 @@ class FetchSessions:
         self._sessions[session.id] = self._sessions.pop(session.id)
         return FetchContext(list(session.partitions.values()), session=session, incremental=True)
 
-    def _create(self, *, uses_topic_ids: bool, now_ms: int) -> FetchSession | None:
+    def _create(
+        self, uses_topic_ids: bool, *, now_ms: int, is_follower: bool
+    ) -> FetchSession | None:
         if len(self._sessions) >= self._max_sessions:
             oldest = next(iter(self._sessions.values()), None)
-            if oldest is None or now_ms - oldest.last_used_ms <= IDLE_BEFORE_EVICTION_MS:
+            if oldest is None:
+                return None
+            if not is_follower and now_ms - oldest.last_used_ms <= IDLE_BEFORE_EVICTION_MS:
                 return None
             del self._sessions[oldest.id]
         session_id = INVALID_SESSION_ID

@@ -49,7 +49,13 @@ class Sessions:
         self.sessions = FetchSessions(max_sessions=self.max_sessions, random=random.Random(1))
 
     def fetch(
-        self, session_id: int, epoch: int, *asked: FetchPartition, forgotten=(), by_id: bool = False
+        self,
+        session_id: int,
+        epoch: int,
+        *asked: FetchPartition,
+        forgotten=(),
+        by_id: bool = False,
+        is_follower: bool = False,
     ) -> FetchContext:
         return self.sessions.begin(
             session_id=session_id,
@@ -58,6 +64,7 @@ class Sessions:
             forgotten=list(forgotten),
             uses_topic_ids=by_id,
             now_ms=self.now_ms,
+            is_follower=is_follower,
         )
 
     def open(self, *indexes: int, by_id: bool = False) -> int:
@@ -215,6 +222,18 @@ def test_a_full_cache_drops_the_session_that_was_idle_longest() -> None:
     assert sessions.open(0) != INVALID_SESSION_ID
     assert sessions.fetch(second, 1).error == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
     assert sessions.fetch(first, 2).error == ErrorCode.NONE
+
+
+def test_a_follower_takes_the_place_of_who_has_not_asked_for_longest() -> None:
+    sessions = Sessions()
+    first, second, third = (sessions.open(0) for _ in range(3))
+    sessions.fetch(first, 1)
+    assert not sessions.open(0), "a consumer"
+    assert sessions.fetch(0, INITIAL_EPOCH, wanted(0), is_follower=True).session_id
+    assert len(sessions.sessions) == 3
+    assert sessions.fetch(second, 1).error == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+    assert not sessions.fetch(first, 2).error
+    assert not sessions.fetch(third, 1).error
 
 
 def test_a_cache_of_no_sessions_never_makes_one() -> None:
