@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import pytest
 
 from kbroker.awaited_batches import COME_AGAIN, KEPT_S, MOST, AwaitedBatches
 from log.producer_state import ProducerState
 from log.validation import only_batch
-from simulator.loop import SimulatedLoop
-from tests.kbroker.broker_harness import batch_of
+from tests.kbroker.broker_harness import MovableLoop, batch_of, run
 from wire.errors import ErrorCode, KafkaError
 
 PLACE = ("t", 0)
@@ -32,14 +30,6 @@ def is_taken(
     return True
 
 
-def in_a_loop(scene) -> None:  # type: ignore[no-untyped-def]
-    loop = SimulatedLoop(random.Random(1))
-    try:
-        loop.run_until_complete(scene())
-    finally:
-        loop.close()
-
-
 @pytest.mark.parametrize("code", sorted(COME_AGAIN))
 def test_others_of_its_epoch_wait_for_it(code: ErrorCode) -> None:
     async def scene() -> None:
@@ -57,7 +47,7 @@ def test_others_of_its_epoch_wait_for_it(code: ErrorCode) -> None:
         assert not awaited
         assert is_taken(awaited, batch(1))
 
-    in_a_loop(scene)
+    run(scene)
 
 
 def test_what_is_known_better_or_long_ago_is_no_reason_to_wait() -> None:
@@ -67,12 +57,14 @@ def test_what_is_known_better_or_long_ago_is_no_reason_to_wait() -> None:
         known = ProducerState(producer_id_expiration_ms=1000)
         known.replay(only_batch(batch(0)))
         assert is_taken(awaited, batch(1), known)
-        await asyncio.sleep(KEPT_S)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, MovableLoop)
+        loop.advance(KEPT_S)
         assert is_taken(awaited, batch(1))
         awaited.refused(PLACE, batch(3), ErrorCode.NOT_LEADER_OR_FOLLOWER)
         assert not is_taken(awaited, batch(4))
 
-    in_a_loop(scene)
+    run(scene)
 
 
 def test_what_does_not_come_again_is_not_awaited() -> None:
@@ -89,4 +81,4 @@ def test_what_does_not_come_again_is_not_awaited() -> None:
         assert is_taken(awaited, batch(1, producer=0))
         assert not is_taken(awaited, batch(1, producer=1))
 
-    in_a_loop(scene)
+    run(scene)
