@@ -113,23 +113,45 @@ class Forwarder:
         def handle(
             context: RequestContext, request: Request
         ) -> Response | Deferred[Response] | Coroutine[None, None, Response | None] | None:
+            is_sent_on = context.connection.listener.name == self._internal_listener
             if self._holds_office() or _is_about_one_broker(request):
-                return cast("Response", row.handle(context, request))
-            if context.connection.listener.name == self._internal_listener:
-                # Sent on once already: whoever sent it knows by now, or soon, who it is.
+                here = row.handle(context, request)
+                if is_sent_on or not inspect.iscoroutine(here) or _is_about_one_broker(request):
+                    return cast("Response", here)
+                return self._answer_from_wherever(row, context, request, here)
+            if is_sent_on:
+                # Whoever sent it knows by now, or soon, who it is.
                 raise KafkaError(ErrorCode.NOT_CONTROLLER, "this broker is not the controller")
             return self._answer_from_wherever(row, context, request)
 
         return dataclasses.replace(row, handle=handle)
 
     async def _answer_from_wherever(
-        self, row: AnyHandler, context: RequestContext, request: Request
+        self,
+        row: AnyHandler,
+        context: RequestContext,
+        request: Request,
+        here: Coroutine[None, None, Response] | None = None,
     ) -> Response:
-        answer = await self._answer(request, context.api_version)
-        if answer is not None:
-            return answer
-        here = row.handle(context, request)
-        return cast("Response", await here if inspect.iscoroutine(here) else here)
+        """The controller's answer, whoever that is in the end. `here`: this broker's, as that."""
+        while True:
+            if here is not None:
+                try:
+                    answered = await here
+                except KafkaError as error:
+                    if error.code != ErrorCode.NOT_CONTROLLER:
+                        raise
+                else:
+                    if not mentions(answered, ErrorCode.NOT_CONTROLLER):
+                        return answered
+            # It was not the controller, or has found out that it is not any more.
+            answer = await self._answer(request, context.api_version)
+            if answer is not None:
+                return answer
+            begun = row.handle(context, request)
+            if not inspect.iscoroutine(begun):
+                return cast("Response", begun)
+            here = begun
 
     async def create_topic(self, topic: NewTopic) -> bool:
         """Have the controller create it; it shows here on return. False: this broker is it by now.

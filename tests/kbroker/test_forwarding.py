@@ -24,6 +24,7 @@ from tests.kbroker.cluster.controller_harness import controller_of, start
 from wire.api_key import ApiKey
 from wire.errors import ErrorCode, KafkaError
 from wire.messages.create_topics import (
+    CreatableTopic,
     CreatableTopicResult,
     CreateTopicsRequest,
     CreateTopicsResponse,
@@ -204,6 +205,35 @@ def test_who_becomes_the_controller_itself_does_what_it_was_asked_for() -> None:
         assert brokers.asked == []
 
     run(scenario)
+
+
+@pytest.mark.parametrize("is_raised", [True, False])
+def test_who_finds_out_that_it_is_not_the_controller_any_more_asks_who_is(is_raised: bool) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        successor = controller_of(cluster.store, 3)
+
+        async def deposed(context: object, request: CreateTopicsRequest) -> CreateTopicsResponse:
+            await cluster.store.transact([], [Delete(cluster.controller.keys.controller)])
+            cluster.controller.step_down()
+            assert await successor.become_controller()
+            await start(successor)
+            await cluster.cache.catch_up()
+            if is_raised:
+                raise KafkaError(ErrorCode.NOT_CONTROLLER)
+            return await no_controller(request)
+
+        row = dataclasses.replace(HANDLERS[ApiKey.CREATE_TOPICS], handle=deposed)
+        brokers = Brokers([created_by(successor)])
+        wrapped = cluster.forwarder(brokers).wrap({**HANDLERS, ApiKey.CREATE_TOPICS: row})
+        topic = CreatableTopic(
+            name="t", num_partitions=1, replication_factor=1, assignments=[], configs=[]
+        )
+        request = CreateTopicsRequest(topics=[topic])
+        answer: Any = wrapped[ApiKey.CREATE_TOPICS].handle(context_on("PLAINTEXT"), request)
+        assert [each.error_code for each in (await answer).topics] == [0]
+        assert brokers.asked == [3]
+
+    run(scenario, controller_id=THIS)
 
 
 def test_what_was_sent_on_once_is_not_sent_on_again() -> None:
