@@ -103,6 +103,7 @@ def main(
                 most_failures=most_failures,
                 require_situations=require_situations,
                 json_file=json_file,
+                are_clusters=is_cluster,
             )
         )
 
@@ -159,9 +160,10 @@ def run_many(
     most_failures: int,
     require_situations: bool,
     json_file: str | None,
+    are_clusters: bool = False,
 ) -> int:
     """Failures as they come; at the end what was exercised. The exit status."""
-    totals = report.Totals()
+    totals = report.Totals(are_clusters=are_clusters)
     began = time.monotonic()
     interrupted = False
     try:

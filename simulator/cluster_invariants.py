@@ -19,6 +19,7 @@ from simulator.invariant_error import InvariantError
 from simulator.invariants import wrong_epochs
 from simulator.log_scan import Batch, LogScan
 from simulator.network import WORLD
+from simulator.probes_cluster import ClusterProbes
 
 if TYPE_CHECKING:
     from kbroker.broker import Broker
@@ -81,6 +82,7 @@ class ClusterWatch:
     def __init__(self, world: World) -> None:
         assert world.store is not None
         self.truth = Truth(world.store)
+        self.probes = ClusterProbes(world, self.truth)
         self._world = world
         self._chance = world.chance("state watch")
         self._histories: dict[PartitionId, History] = {}
@@ -146,6 +148,10 @@ class ClusterWatch:
         truth = self.truth.partitions()
         for key, known in truth.items():
             self._note_loss(key, known)
+        self.probes.looked(
+            (each.partition, truth.get((each.partition.topic, each.partition.index)))
+            for each in replicas
+        )
         for key, ours in sorted(by_partition.items()):
             history = self._histories.setdefault(key, History())
             for replica in ours:
@@ -168,6 +174,8 @@ class ClusterWatch:
         """The last resort, as the store shows it: whoever says so in a log may die before."""
         history = self._histories.setdefault(key, History())
         former, history.record = history.record, record
+        if former is not None and former != record:
+            self.probes.changed(former, record)
         if former is None or former.leader_epoch == record.leader_epoch:
             return
         if record.leader == NO_LEADER:
@@ -203,6 +211,7 @@ class ClusterWatch:
         batches = replica.scan.update(replica.machine.disk)
         if replica.cuts != replica.scan.cuts:
             replica.cuts = replica.scan.cuts
+            self.probes.truncated(replica.partition)
             replica.durable = DurableScan(replica.partition.log)
         if replica.losses != history.losses:
             replica.losses, replica.checked = history.losses, 0

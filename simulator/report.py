@@ -16,7 +16,7 @@ from kbroker.cli.tables import layout
 from simulator.many import Outcome
 from simulator.plan import Plan
 from simulator.run import Report
-from simulator.situations import SITUATIONS
+from simulator.situations import CLUSTER, SITUATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 EVENTS_TOLD = 40
@@ -125,9 +125,10 @@ class VirtualTimeFormatter(logging.Formatter):
 
 
 class Totals:
-    """What many runs came to. Mutable."""
+    """What many runs came to. Mutable. `expected` are the situations that they are to reach."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, are_clusters: bool = False) -> None:
+        self.expected = CLUSTER if are_clusters else SITUATIONS
         self.seeds = 0
         self.failures: list[Report] = []
         self.simulated_s = 0.0
@@ -150,7 +151,7 @@ class Totals:
 
     @property
     def never_reached(self) -> list[str]:
-        return [name for name in SITUATIONS if not self.situations[name]]
+        return [name for name in self.expected if not self.situations[name]]
 
     def figures(self, *, seconds: float) -> dict[str, object]:
         """For a JSON file: all of it, and the `seconds` that it took."""
@@ -169,7 +170,7 @@ class Totals:
                     "seeds": self.seeds_with[name],
                     "what": what,
                 }
-                for name, what in SITUATIONS.items()
+                for name, what in self.expected.items()
             },
         }
 
@@ -184,14 +185,14 @@ class Totals:
             *sorted(self.counts.items()),
         ]
         reached = [
-            (name, self.situations[name], self.seeds_with[name], SITUATIONS[name])
-            for name in SITUATIONS
+            (name, self.situations[name], self.seeds_with[name], self.expected[name])
+            for name in self.expected
             if self.situations[name]
         ]
         text = layout(("EXERCISED", "COUNT"), rows, "", width=width)
         text += "\n" + layout(("SITUATION", "TIMES", "SEEDS", "WHAT"), reached, "", width=width)
         never = self.never_reached
-        text += f"\n{len(reached)} of {len(SITUATIONS)} situations reached\n"
+        text += f"\n{len(reached)} of {len(self.expected)} situations reached\n"
         return text + "".join(f"never reached: {name}\n" for name in never)
 
 

@@ -94,6 +94,8 @@ class SharedStore:
 
     def __init__(self, chance: random.Random) -> None:
         self.has_quorum = True
+        self.late_changes = 0
+        """Made after whoever asked for them had given up, or died."""
         self.on_changed: Callable[[], None] = lambda: None
         """A transaction of a client has changed something, and nobody has been told yet."""
         self._chance = chance
@@ -312,8 +314,10 @@ class _Request(Generic[ResultT]):
     def arrive(self) -> None:
         if not self.store.arrived(self.arrive, changes=self.changes):
             return
+        before = self.store.revision
         try:
             result = self.work()
+            self.store.late_changes += self.done.done() and self.store.revision > before
         except MetadataStoreError as error:
             self._answer(partial(self.done.set_exception, error))
         else:

@@ -4,7 +4,7 @@ from simulator.many import Outcome
 from simulator.plan import Plan
 from simulator.report import Totals, after, before, failures_told, kind_of
 from simulator.run import Report
-from simulator.situations import SITUATIONS
+from simulator.situations import CLUSTER, SITUATIONS
 
 NAME = next(iter(SITUATIONS))
 
@@ -55,3 +55,10 @@ def test_totals_add_up() -> None:
     assert "never reached" in table
     assert f"1 of {len(SITUATIONS)} situations reached" in table
     assert failures_told(totals.failures).startswith("E: x\n  ")
+
+
+def test_runs_of_clusters_are_to_reach_situations_of_their_own() -> None:
+    totals = Totals(are_clusters=True)
+    totals.add(Outcome(report(**{"leader lost": 1}), 0.1))
+    assert totals.never_reached == [name for name in CLUSTER if name != "leader lost"]
+    assert f"1 of {len(CLUSTER)} situations reached" in totals.table(width=None)
