@@ -105,12 +105,12 @@ PARTS = (
     ),
     Part("soak", _module("tests.soak", "clients", "--seconds", "{count}"), 900, 60),
     Part("power-cuts", _module("tests.soak", "power-cuts", "--count", "{count}"), 200, 10),
-    Part("chaos", _module("tests.chaos", "--seconds", "{count}"), 900, 60),
     Part(
         "interop-cluster",
         ("make", "interop", "TARGET=cluster"),
         slice_words=("make", "interop", "TARGET=cluster", "ARGS=--slice"),
     ),
+    Part("chaos", _module("tests.chaos", "--seconds", "{count}"), 900, 60),
     Part("bench", ("make", "bench")),
     Part("kafka", ("make", "interop", "TARGET=kafka")),
 )
