@@ -18,6 +18,7 @@ from bench.targets import BrokerError
 from wire.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from wire.messages.metadata import MetadataRequest, MetadataResponse
 
+REPLICAS = 3
 LOOK_S = 0.1
 """Between two looks at all partitions, which cost the broker that is asked something, too."""
 
@@ -51,8 +52,10 @@ def measure(cluster: LocalCluster, topics: int, partitions: int, total: int) -> 
     for number in range(topics):
         create(cluster, f"topic-{number}", partitions)
     tell("created and answered", time.monotonic() - begin)
-    cluster.until(lambda: all(is_whole(cluster, each, total) for each in cluster.brokers))
+    cluster.until(lambda: all(is_whole(look(cluster, each), total) for each in cluster.brokers))
     tell("led and in sync, as every broker sees it", time.monotonic() - begin)
+    used = sorted(cluster.cpu_seconds().items())
+    print("CPU of each broker so far:", ", ".join(f"{seconds:.1f} s" for _, seconds in used))
     full = memory_of(cluster)
     for broker_id, size in full.items():
         each = (size - empty[broker_id]) / total
@@ -63,12 +66,16 @@ def measure(cluster: LocalCluster, topics: int, partitions: int, total: int) -> 
     cluster.kill(controller)
     asked = min(cluster.brokers)
     after(begin, "another controller", lambda: look(cluster, asked).controller_id != controller)
-    after(begin, "all it led is led by others", lambda: is_led(cluster, asked, total, controller))
+    after(
+        begin,
+        "all it led is led by others",
+        lambda: is_led_without(look(cluster, asked), total, controller),
+    )
 
     begin = time.monotonic()
     cluster.start(controller)
     tell(f"broker {controller} is started again", time.monotonic() - begin)
-    after(begin, "in sync again", lambda: is_whole(cluster, asked, total))
+    after(begin, "in sync again", lambda: is_whole(look(cluster, asked), total))
 
     ids = list(cluster.brokers)
     for broker_id in ids:
@@ -77,7 +84,7 @@ def measure(cluster: LocalCluster, topics: int, partitions: int, total: int) -> 
     for broker_id in ids:
         cluster.start(broker_id)
         tell(f"after all were killed, broker {broker_id} is ready", time.monotonic() - begin)
-    after(begin, "all is in sync again", lambda: is_whole(cluster, ids[0], total))
+    after(begin, "all is in sync again", lambda: is_whole(look(cluster, ids[0]), total))
     for broker_id, size in memory_of(cluster).items():
         print(f"broker {broker_id}: {size >> 20} MiB")
 
@@ -108,7 +115,11 @@ def wait(is_so: Callable[[], bool], patience_s: float = 300.0) -> None:
 def create(cluster: LocalCluster, name: str, partitions: int) -> None:
     """BrokerError."""
     topic = CreatableTopic(
-        name=name, num_partitions=partitions, replication_factor=3, assignments=[], configs=[]
+        name=name,
+        num_partitions=partitions,
+        replication_factor=REPLICAS,
+        assignments=[],
+        configs=[],
     )
     request = CreateTopicsRequest(topics=[topic], timeout_ms=60_000)
     address = cluster.brokers[min(cluster.brokers)].address
@@ -122,16 +133,20 @@ def look(cluster: LocalCluster, broker_id: int) -> MetadataResponse:
     return cluster.ask(broker_id, MetadataRequest(topics=None), 12, MetadataResponse)
 
 
-def is_whole(cluster: LocalCluster, broker_id: int, total: int) -> bool:
-    found = [each for topic in look(cluster, broker_id).topics for each in topic.partitions]
-    return len(found) >= total and all(
-        each.leader_id >= 0 and len(each.isr_nodes) == 3 for each in found
+def is_whole(found: MetadataResponse, total: int) -> bool:
+    """Whether so many partitions are led, each with all of its replicas in sync."""
+    partitions = [each for topic in found.topics for each in topic.partitions]
+    return len(partitions) >= total and all(
+        each.leader_id >= 0 and len(each.isr_nodes) == REPLICAS for each in partitions
     )
 
 
-def is_led(cluster: LocalCluster, broker_id: int, total: int, killed: int) -> bool:
-    found = [each for topic in look(cluster, broker_id).topics for each in topic.partitions]
-    return len(found) >= total and all(each.leader_id not in (-1, killed) for each in found)
+def is_led_without(found: MetadataResponse, total: int, killed: int) -> bool:
+    """Whether so many are led, none of them by who was killed."""
+    partitions = [each for topic in found.topics for each in topic.partitions]
+    return len(partitions) >= total and all(
+        each.leader_id not in (-1, killed) for each in partitions
+    )
 
 
 def memory_of(cluster: LocalCluster) -> dict[int, int]:
