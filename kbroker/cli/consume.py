@@ -24,7 +24,7 @@ from kbroker.cli.connection import (
     retried,
     steady_s,
 )
-from kbroker.cli.interrupts import giving_up_after, holding_interrupts
+from kbroker.cli.interrupts import holding_interrupts
 from kbroker.cli.positions import HELP, Kind, Position, convert_position, find_offsets
 from kbroker.cli.progress import Advance, progress
 from kbroker.cli.record_lines import FORMATS, IncomingRecord
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 POLL_MS = 200
 CLOSE_MS = 2000
-LEAVE_S = 5.0
-"""The library's own limit does not hold where Ctrl-C has met it in the middle of something."""
 """To leave the group; a dead broker is not waited for any longer."""
 CHECK_S = 2.0
 """So long nothing may come before the broker is asked whether it is there."""
@@ -137,8 +135,7 @@ def command(
         ) as advance:
             Reader(consumer, target, wish, ends, in_group=group is not None).run(advance)
     finally:
-        with giving_up_after(LEAVE_S):
-            consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
+        consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
     return 0
 
 
@@ -172,8 +169,7 @@ class Reader:
         try:
             self._read(advance)
         except KeyboardInterrupt:
-            with giving_up_after(LEAVE_S):
-                self._commit(timeout_ms=CLOSE_MS)
+            self._commit(timeout_ms=CLOSE_MS)
             raise
         self._settle()
 

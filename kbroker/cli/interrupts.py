@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for what must not be cut in two, and an end for what might never end."""
+"""Ctrl-C that waits for what must not be cut in two."""
 
 from __future__ import annotations
 
@@ -31,30 +31,3 @@ def holding_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if held:
         raise KeyboardInterrupt
-
-
-class _OutOfTime(BaseException):
-    """Not an Exception: what is given up must not take it for an error of its own."""
-
-
-@contextmanager
-def giving_up_after(seconds: float) -> Iterator[None]:
-    """Leave the block after so long, wherever it is: for what should end, and may not.
-
-    For the main thread, and not one within another.
-    """
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise _OutOfTime
-
-    before: Callable[[int, FrameType | None], object] | int | None = signal.signal(
-        signal.SIGALRM, ring
-    )
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    except _OutOfTime:
-        pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -16,6 +16,13 @@ from tests.process.broker_process import DEADLINE_S, ROOT
 PROGRAM = (sys.executable, "-m", "kbroker")
 
 
+def _at_the_terminal() -> None:
+    """In the child: the terminal is its own, and Ctrl-C is its default, which whoever started the
+    tests in the background has taken away from all of them."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A program whose input, output and errors are a terminal of 80 columns."""
 
@@ -30,7 +37,7 @@ class Terminal:
             cwd=ROOT,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_at_the_terminal,
         )
         os.close(terminal)
         self.shown = ""

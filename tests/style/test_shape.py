@@ -22,8 +22,7 @@ UNFINISHED = re.compile(r"\b(FIX" + r"ME|TO" + r"DO|XX" + r"X|HA" + r"CK)\b")
 
 # Rule 5: inheritance is for declarations, exceptions and protocols.
 BASES = {
-    "Struct", "Request", "Response", "ConfigTable", "Exception", "BaseException", "Protocol",
-    "Generic",
+    "Struct", "Request", "Response", "ConfigTable", "Exception", "Protocol", "Generic",
     "Enum", "IntEnum", "StrEnum", "IntFlag", "NamedTuple", "TypedDict",
     "BufferedProtocol", "Deferred",
 }  # fmt: skip

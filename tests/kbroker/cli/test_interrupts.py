@@ -1,11 +1,10 @@
 """Ctrl-C while something must be finished: later, but not lost."""
 
 import signal
-import threading
 
 import pytest
 
-from kbroker.cli.interrupts import giving_up_after, holding_interrupts
+from kbroker.cli.interrupts import holding_interrupts
 
 
 def interrupted(times: int, done: list[str], error: type[BaseException] | None = None) -> None:
@@ -44,17 +43,3 @@ def test_without_one_nothing_happens():
     done: list[str] = []
     interrupted(0, done)
     assert done == ["printed", "went on"]
-
-
-def test_what_never_ends_is_given_up():
-    before = signal.getsignal(signal.SIGALRM)
-    with giving_up_after(0.01):
-        threading.Event().wait()
-    assert signal.getsignal(signal.SIGALRM) == before
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-
-
-def test_what_ends_in_time_or_fails_does_so():
-    with pytest.raises(ZeroDivisionError), giving_up_after(60):
-        raise ZeroDivisionError
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
