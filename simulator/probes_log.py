@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import logging
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
+import coordinator
+import kbroker
+import log
+import wire
 from kbroker.cluster.metadata_store import OutcomeUnknownError, StoreUnavailableError
 from simulator.invariant_error import InvariantError
 from simulator.loop import CURRENT
@@ -83,7 +89,10 @@ def _was_injected(world: World, error: BaseException) -> bool:
 def reading_log(world: World) -> Iterator[None]:
     """While this lasts, what the broker says is read."""
     reader = _Reader(world)
-    before = []
+    _make_loggers()
+    root = logging.getLogger()
+    before = [(root, root.level)]
+    root.setLevel(logging.WARNING)
     for name in LOGGERS:
         logger = logging.getLogger(name)
         before.append((logger, logger.level))
@@ -95,3 +104,19 @@ def reading_log(world: World) -> Iterator[None]:
         for logger, level in before:
             logger.removeHandler(reader)
             logger.setLevel(level)
+
+
+def _make_loggers() -> None:
+    """Those of all modules: clients are told which there are, and that must not depend on what else
+    this process has imported before."""
+    for name in _modules():
+        logging.getLogger(name)
+
+
+@cache
+def _modules() -> tuple[str, ...]:
+    return tuple(
+        module.name
+        for package in (kbroker, log, coordinator, wire)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    )
