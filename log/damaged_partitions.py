@@ -37,11 +37,15 @@ def decode_damaged(data: bytes, path: str) -> frozenset[TopicIdPartition]:
     checksum = f"crc32: {zlib.crc32(b''.join(lines)):08x}\n".encode()
     if last != checksum or not lines:
         raise CheckpointError(f"{path}: its checksum is not that of its content")
-    version, *entries = (line.decode().rstrip("\n") for line in lines)
+    try:
+        version, *entries = (line.decode().rstrip("\n") for line in lines)
+        pairs = (entry.partition(" ") for entry in entries)
+        found = [(decode_uuid(topic_id, path), int(number)) for topic_id, _, number in pairs]
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     if version != VERSION_LINE:
         raise CheckpointError(f"{path}: {version!r} is unknown, expected {VERSION_LINE!r}")
-    pairs = (entry.partition(" ") for entry in entries)
-    return frozenset((decode_uuid(topic_id, path), int(number)) for topic_id, _, number in pairs)
+    return frozenset(found)
 
 
 class DamagedPartitions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ from log.checkpoints import (
     encode_offsets,
     encode_partition_metadata,
 )
+from log.damaged_partitions import decode_damaged, encode_damaged
 from log.flushed_ends import ENTRY_BYTES, decode_entries, encode_entry, key_of
 from log.leader_epochs import LeaderEpochs
 from log.offset_index import OffsetIndex
@@ -93,6 +95,16 @@ def text_file_targets() -> Iterator[Target]:
         (),
         covers=("log.checkpoints.decode_clean_shutdown",),
         weight=2,
+    )
+
+    yield Target(
+        "damaged_partitions",
+        damaged_sample,
+        partial(round_trip, lambda data: decode_damaged(data, "f"), encode_damaged),
+        refused,
+        covers=("log.damaged_partitions.decode_damaged",),
+        weight=2,
+        repair=repaired_damaged,
     )
 
 
@@ -228,6 +240,17 @@ def as_kept(entry: ProducerEntry) -> ProducerEntry:
         return entry
     last = entry.batches[-1]._replace(timestamp_ms=entry.last_timestamp_ms)
     return replace(entry, batches=(*entry.batches[:-1], last))
+
+
+def damaged_sample(chance: Random) -> Sample:
+    named = [(chance.randbytes(16), chance.randrange(50)) for _ in range(chance.randrange(4))]
+    return lines(encode_damaged(named))
+
+
+def repaired_damaged(data: bytes, chance: Random) -> bytes:
+    """With the checksum of whatever stands above it."""
+    content = data[: data.rstrip(b"\n").rfind(b"\n") + 1]
+    return content + f"crc32: {zlib.crc32(content):08x}\n".encode()
 
 
 def flushed_ends_sample(chance: Random) -> Sample:

@@ -32,6 +32,8 @@ OTHERWISE = {
     "log.scan.read_cached": "reads bytes, and looks at none",
     "log.checkpoint_writer.read_offsets": "a file for log.checkpoints.decode_offsets",
     "log.checkpoint_writer.read_or_reset": "a file for log.checkpoints.decode_offsets",
+    "log.damaged_partitions.read": "a file for log.damaged_partitions.decode_damaged",
+    "log.directory_owner.read_meta": "a file for log.checkpoints.decode_meta_properties",
     "log.flushed_ends.read": "a file for log.flushed_ends.decode_entries",
     "log.producer_state.replay": "headers of batches: the target partition_directory",
     "log.partition_log.read": "by offset: the target partition_directory",

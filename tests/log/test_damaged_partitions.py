@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 
 import pytest
 from hypothesis import given
@@ -126,3 +127,12 @@ def test_nothing_is_touched_where_there_was_nothing_to_tell() -> None:
     damaged.note([])
     damaged.told()
     assert disk.operation_count == before
+
+
+@pytest.mark.parametrize(
+    "line", [b"AAAAAAAAAAAAAAAAAAAAAA one", b"AAAAAAAAAAAAAAAAAAAAAA", b"\xff"]
+)
+def test_what_no_start_has_written_is_refused_whatever_its_checksum(line: bytes) -> None:
+    content = b"version: 0\n" + line + b"\n"
+    with pytest.raises(CheckpointError):
+        decode_damaged(content + f"crc32: {zlib.crc32(content):08x}\n".encode(), "f")
