@@ -157,13 +157,13 @@ class ReplicaManager:
                     yield topic_id, index
 
     def is_lossy(self, topic_id: bytes, index: int, image: MetadataImage) -> bool:
-        """Whether this broker may have lost acknowledged records of the partition: by damage, with
-        the page cache at the last stop, or because its log is not here and others have one.
+        """Whether this broker may have lost acknowledged records of the partition: by damage, or
+        with the page cache at the last stop.
+
+        A log that is not here and that nothing speaks of was never made: it held nothing, and
+        nothing that it had to hold was ever acknowledged. A disk that is new speaks of all.
         """
         if (topic_id, index) in self._directory.damaged:
-            return True
-        is_alone = len(image.topics[topic_id].partitions[index].replicas) == 1
-        if not is_alone and self._log_on_disk(topic_id, index, image) is None:
             return True
         if self._directory.was_clean:
             return False
