@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from interop_tests.client import Client, Member
-from interop_tests.drivers.protocol import Deadline, Record
+from interop_tests.drivers.protocol import ClientError, Deadline, Record
 
 WAIT_S = 30.0
 """Far longer than a rebalance takes; reaching it fails the scenario."""
@@ -73,7 +73,17 @@ def wait_for_commits(reference: Client, group: str, topic: str, partitions: int)
 
 
 def committed_offsets(reference: Client, group: str, topic: str, partitions: int) -> dict[int, int]:
-    answer = reference.committed(group, topic, list(range(partitions)))
+    deadline = Deadline(WAIT_S)
+    while True:
+        try:
+            answer = reference.committed(group, topic, list(range(partitions)))
+            break
+        except ClientError as error:
+            # The library begins with any of the addresses that it was given: that of a broker that
+            # was killed ends the call.
+            if not error.name.endswith("ConnectionError"):
+                raise
+            deadline.check(str(error))
     return {at: found[0] for at, found in answer.items() if found is not None}
 
 
